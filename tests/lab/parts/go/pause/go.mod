@@ -1,0 +1,3 @@
+module podnet.lab/pause
+
+go 1.26
