@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Access to the cluster's API: raw REST paths in, plain dictionaries out.
+
+The Python package C(kubernetes) reads the kubeconfig (with its exec plugins, tokens and certificates) and holds the connections; the
+objects of its models are not used, since building them costs more than the request. Every call is counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import traceback
+import typing as t
+from urllib.parse import urlencode
+
+from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, NotFound, TooManyRequests, Unreachable, error_of
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+Query = t.Mapping[str, t.Any]
+FIELD_MANAGER = "podnet.cni"
+PAGE_SIZE = 500
+_MERGE_PATCH = "application/merge-patch+json"
+_JSON_PATCH = "application/json-patch+json"
+_APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
+
+
+class KubeClient:
+    """The requests that the modules make."""
+
+    def __init__(self, configuration: t.Any, pool: t.Any, request_timeout: float = 30.0, field_validation: str = "Strict") -> None:
+        self._configuration = configuration
+        self._pool = pool
+        self._request_timeout = request_timeout
+        self._field_validation = field_validation
+        self._served: set[str] | None = None
+        self.calls = 0
+
+    @classmethod
+    def from_module(cls, module: AnsibleModule) -> KubeClient:
+        """A client for the options in C(KUBE_ARGUMENTS); ends the module with a remedy when there can be none."""
+        try:
+            from kubernetes import client, config
+            from kubernetes.client.rest import RESTClientObject
+        except ImportError:
+            module.fail_json(msg=missing_required_lib("kubernetes"), exception=traceback.format_exc())
+        params = module.params
+        if params["request_timeout"] <= 0:
+            module.fail_json(msg=f"request_timeout: {params['request_timeout']} is not a duration; give seconds greater than 0")
+        try:
+            configuration = client.Configuration()
+            if params["kubeconfig"] or not _inside_cluster():
+                config.load_kube_config(config_file=params["kubeconfig"], context=params["context"], client_configuration=configuration)
+            else:
+                config.load_incluster_config(client_configuration=configuration)
+        except Exception as exc:
+            where = params["kubeconfig"] or "~/.kube/config"
+            module.fail_json(
+                msg=f"kubeconfig: {where} with context {params['context'] or 'as set in it'} cannot be used: {exc}. "
+                "Set kubeconfig (or K8S_AUTH_KUBECONFIG) to a readable kubeconfig and context to one that it holds"
+            )
+        # The package's own request functions differ between its versions; its connection pool does not.
+        pool = RESTClientObject(configuration).pool_manager
+        return cls(configuration, pool, params["request_timeout"], params["field_validation"])
+
+    # -- reading
+
+    def get(self, path: str, query: Query | None = None) -> dict[str, t.Any]:
+        """The object at C(path).
+
+        :raises KubeError: by reason.
+        """
+        return self._retry("GET", path, query)
+
+    def get_or_none(self, path: str, query: Query | None = None) -> dict[str, t.Any] | None:
+        """The object at C(path), None when there is none."""
+        try:
+            return self.get(path, query)
+        except NotFound:
+            return None
+
+    def list(
+        self, path: str, label_selector: str | None = None, field_selector: str | None = None, limit: int = PAGE_SIZE
+    ) -> t.Iterator[dict[str, t.Any]]:
+        """The items of a collection, read in pages of C(limit)."""
+        query: dict[str, t.Any] = {"limit": limit}
+        if label_selector:
+            query["labelSelector"] = label_selector
+        if field_selector:
+            query["fieldSelector"] = field_selector
+        while True:
+            page = self._retry("GET", path, query)
+            yield from page.get("items") or []
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    def served(self) -> set[str]:
+        """Every group and version that the API serves, such as C(apps/v1); asked once."""
+        if self._served is None:
+            groups = self.get("/apis").get("groups") or []
+            self._served = {version["groupVersion"] for group in groups for version in group["versions"]} | {"v1"}
+        return self._served
+
+    # -- writing
+
+    def create(self, path: str, body: t.Mapping[str, t.Any], dry_run: bool = False) -> dict[str, t.Any]:
+        """Create an object in the collection (or sub-resource) at C(path). Not tried again: it may have been carried out."""
+        return self._request("POST", path, self._write_query(dry_run), body)
+
+    def replace(self, path: str, body: t.Mapping[str, t.Any], dry_run: bool = False) -> dict[str, t.Any]:
+        """Replace the object at C(path); its resourceVersion protects the changes of others."""
+        return self._request("PUT", path, self._write_query(dry_run), body)
+
+    def merge_patch(self, path: str, body: t.Mapping[str, t.Any], dry_run: bool = False) -> dict[str, t.Any]:
+        """Change some fields (RFC 7396); a value of None removes a field."""
+        return self._retry("PATCH", path, self._write_query(dry_run), body, _MERGE_PATCH)
+
+    def json_patch(self, path: str, operations: t.Sequence[t.Mapping[str, t.Any]], dry_run: bool = False) -> dict[str, t.Any]:
+        """Change by operations (RFC 6902). Not tried again: operations need not be repeatable."""
+        return self._request("PATCH", path, self._write_query(dry_run), operations, _JSON_PATCH)
+
+    def apply(
+        self, path: str, body: t.Mapping[str, t.Any], field_manager: str = FIELD_MANAGER, force: bool = True, dry_run: bool = False
+    ) -> dict[str, t.Any]:
+        """Server-side apply of one named object; fields of other managers are taken over with C(force)."""
+        query = {**self._write_query(dry_run), "fieldManager": field_manager, "force": str(force).lower()}
+        return self._retry("PATCH", path, query, body, _APPLY_PATCH)
+
+    def delete(
+        self,
+        path: str,
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+        uid: str | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, t.Any]:
+        """Delete the object at C(path), only if it still is the one with C(uid) when that is given."""
+        body: dict[str, t.Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        if grace_seconds is not None:
+            body["gracePeriodSeconds"] = grace_seconds
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        return self._retry("DELETE", path, {"dryRun": "All"} if dry_run else {}, body)
+
+    # -- carrying out
+
+    def _write_query(self, dry_run: bool) -> dict[str, t.Any]:
+        query: dict[str, t.Any] = {"fieldValidation": self._field_validation, "fieldManager": FIELD_MANAGER}
+        if dry_run:
+            query["dryRun"] = "All"
+        return query
+
+    def _retry(
+        self, method: str, path: str, query: Query | None = None, body: t.Any = None, content_type: str = "application/json"
+    ) -> dict[str, t.Any]:
+        """For requests that may be repeated: again while the server is away or busy, until C(request_timeout) has passed."""
+        deadline = time.monotonic() + self._request_timeout
+        pause = 0.2
+        while True:
+            try:
+                return self._request(method, path, query, body, content_type)
+            except (Unreachable, TooManyRequests) as exc:
+                wait = max(pause, getattr(exc, "retry_after", 0.0))
+                if time.monotonic() + wait >= deadline:
+                    raise
+                time.sleep(wait)
+                pause = min(pause * 2, 3.0)
+
+    def _request(
+        self, method: str, path: str, query: Query | None = None, body: t.Any = None, content_type: str = "application/json"
+    ) -> dict[str, t.Any]:
+        from urllib3.exceptions import HTTPError
+
+        self.calls += 1
+        headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER}
+        for setting in self._configuration.auth_settings().values():
+            if setting.get("value"):
+                headers[setting["key"]] = setting["value"]
+        if body is not None:
+            headers["Content-Type"] = content_type
+        url = self._configuration.host + path + ("?" + urlencode(sorted((query or {}).items())) if query else "")
+        try:
+            answer = self._pool.request(
+                method,
+                url,
+                body=None if body is None else json.dumps(body).encode(),
+                headers=headers,
+                timeout=self._request_timeout,
+                retries=False,
+            )
+        except (HTTPError, OSError) as exc:
+            raise Unreachable(0, "Unreachable", f"no answer from {self._configuration.host}: {exc}", path) from exc
+        if not 200 <= answer.status < 300:
+            raise _error_from(answer, path)
+        return t.cast("dict[str, t.Any]", json.loads(answer.data)) if answer.data else {}
+
+
+def _inside_cluster() -> bool:
+    """Whether there is no kubeconfig but a service account, as in an execution environment that runs in a pod."""
+    return not os.path.exists(os.path.expanduser("~/.kube/config")) and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+
+
+def _error_from(answer: t.Any, path: str) -> KubeError:
+    """The server's C(Status) as an error."""
+    try:
+        status = json.loads(answer.data or "{}")
+    except ValueError:
+        status = {}
+    if not isinstance(status, dict):
+        status = {}
+    try:
+        retry_after: float | None = float(answer.headers.get("Retry-After"))
+    except (TypeError, ValueError):
+        retry_after = None
+    message = status.get("message") or bytes(answer.data or b"").decode(errors="replace")[:1000] or str(answer.reason or "")
+    return error_of(answer.status, status.get("reason") or str(answer.reason or ""), message, path, retry_after)
