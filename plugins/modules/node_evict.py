@@ -1,0 +1,311 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_evict
+short_description: Cordon a node, evict its pods as their budgets allow, restart what stays, and uncordon it
+version_added: 0.1.0
+author:
+  - The podnet.cni authors (@podnet)
+description:
+  - Takes pods that use the CNI away from one node, in parallel, each tried again as its PodDisruptionBudget allows, until one deadline.
+  - Pods of the host's network are left alone, since the CNI has no part in them, and so are static and finished pods. Pods of
+    DaemonSets stay for O(state=recycled).
+  - A node that somebody else had cordoned is not uncordoned.
+  - Runs against the cluster's API, usually on the controller.
+extends_documentation_fragment:
+  - podnet.cni._attributes
+  - podnet.cni._attributes.actiongroup_kube
+  - podnet.cni._kube
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    platforms: posix
+options:
+  node:
+    description: Name of the node.
+    type: str
+    required: true
+  state:
+    description:
+      - V(cordoned) keeps new pods away.
+      - V(drained) does that, evicts, and waits until the evicted pods are gone. When the time is over it makes the node schedulable
+        again if it was this module that had cordoned it, and fails with the reason of each pod that is still there.
+      - V(recycled) restarts the pods that have one of O(addresses), and waits until their DaemonSets are Ready on the node again.
+      - V(schedulable) lets new pods come again, unless somebody else had cordoned the node.
+    type: str
+    choices: [cordoned, drained, recycled, schedulable]
+    required: true
+  addresses:
+    description: Addresses of the pods to restart, for O(state=recycled). Addresses that no pod of the node has are passed over.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds that O(state=drained) or O(state=recycled) may take, waiting for budgets and for pods to end.
+    type: float
+    default: 300.0
+  delete_emptydir_data:
+    description: Consent to evict pods that lose an emptyDir volume.
+    type: bool
+    default: false
+  force:
+    description: Consent to evict pods that no controller would create again.
+    type: bool
+    default: false
+  include_host_network:
+    description: Whether to evict pods of the host's network too.
+    type: bool
+    default: false
+seealso:
+  - module: kubernetes.core.k8s_drain
+"""
+
+EXAMPLES = r"""
+- name: Take the pods away
+  podnet.cni.node_evict:
+    node: n1
+    state: drained
+    timeout: 600
+  delegate_to: localhost
+  register: evicted
+
+- name: Restart what stayed, once the node has its new network
+  podnet.cni.node_evict:
+    node: n1
+    state: recycled
+    addresses: "{{ evicted.remaining | map(attribute='address') }}"
+  delegate_to: localhost
+
+- name: Let pods come again
+  podnet.cni.node_evict:
+    node: n1
+    state: schedulable
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+cordoned:
+  description: Whether the node is unschedulable now.
+  returned: always
+  type: bool
+evicted:
+  description: Pods that were evicted, or would be in check mode.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{namespace: demo, name: web-7d4b9-x2x, uid: 3a1f, address: 10.244.1.7, owner: ReplicaSet/web-7d4b9}]
+recycled:
+  description: Pods that were restarted, or would be in check mode.
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+remaining:
+  description: Pods of DaemonSets that use the CNI and are still on the node, with O(state=drained).
+  returned: always
+  type: list
+  elements: dict
+  sample: [{namespace: demo, name: agent-5hk, uid: 9c22, address: 10.244.1.5, owner: DaemonSet/agent}]
+blocked:
+  description: Pods that were still there when the time was over, with the reason of each.
+  returned: always
+  type: dict
+  sample: {}
+seconds:
+  description: Duration of eviction or restart.
+  returned: always
+  type: float
+  sample: 5.2
+seconds_waiting_termination:
+  description: The part of RV(seconds) that was spent waiting for pods that had been told to end.
+  returned: always
+  type: float
+  sample: 3.1
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.podnet.cni.plugins.module_utils._kube import evict, pods
+from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, NotFound
+
+CORDONED_BY = "podnet.cni/cordoned"
+"""Annotation on a node that this module cordoned; without it the cordon is somebody else's."""
+
+
+class Failure(Exception):
+    """What the module fails with, and the results that it returns all the same."""
+
+    def __init__(self, message: str, **results: t.Any) -> None:
+        super().__init__(message)
+        self.results = results
+
+
+def describe(pod: pods.Pod) -> dict[str, str]:
+    """A pod in the module's results."""
+    kind, name, dummy = pods.owner_of(pod)
+    return {
+        "namespace": pod["metadata"].get("namespace", ""),
+        "name": pod["metadata"]["name"],
+        "uid": pods.uid_of(pod),
+        "address": pods.address_of(pod),
+        "owner": f"{kind}/{name}" if kind else "",
+    }
+
+
+class Evictor:
+    """Carries out one state for one node."""
+
+    def __init__(self, kube: KubeClient, params: t.Mapping[str, t.Any], check_mode: bool) -> None:
+        self.kube = kube
+        self.params = params
+        self.check_mode = check_mode
+        self.path = f"/api/v1/nodes/{params['node']}"
+        try:
+            self.node = kube.get(self.path)
+        except NotFound as exc:
+            raise Failure(f"node: the cluster has no node '{params['node']}'; use a name that `kubectl get nodes` shows") from exc
+        self.was_cordoned = bool(self.node.get("spec", {}).get("unschedulable"))
+        self.results: dict[str, t.Any] = {
+            "changed": False,
+            "cordoned": self.was_cordoned,
+            "evicted": [],
+            "recycled": [],
+            "remaining": [],
+            "blocked": {},
+            "seconds": 0.0,
+            "seconds_waiting_termination": 0.0,
+        }
+
+    @property
+    def ours(self) -> bool:
+        """Whether this module cordoned the node."""
+        return CORDONED_BY in (self.node["metadata"].get("annotations") or {})
+
+    def cordon(self) -> bool:
+        """Keep new pods away; true when the node was schedulable."""
+        if self.was_cordoned:
+            return False
+        self.kube.merge_patch(
+            self.path, {"metadata": {"annotations": {CORDONED_BY: "true"}}, "spec": {"unschedulable": True}}, dry_run=self.check_mode
+        )
+        self._cordoned(True)
+        return True
+
+    def uncordon(self) -> None:
+        """Let new pods come again and take our mark away."""
+        self.kube.merge_patch(
+            self.path, {"metadata": {"annotations": {CORDONED_BY: None}}, "spec": {"unschedulable": None}}, dry_run=self.check_mode
+        )
+        self._cordoned(False)
+
+    def _cordoned(self, cordoned: bool) -> None:
+        self.results["cordoned"] = cordoned
+        self.results["changed"] = True
+
+    def run(self) -> dict[str, t.Any]:
+        """Carry it out and return the module's results."""
+        getattr(self, f"run_{self.params['state']}")()
+        if self.results["cordoned"] != self.was_cordoned or self.results["evicted"] or self.results["recycled"]:
+            before = {"unschedulable": self.was_cordoned, "pods": [pod["name"] for pod in self.results["evicted"] + self.results["recycled"]]}
+            self.results["diff"] = {"before": before, "after": {"unschedulable": self.results["cordoned"], "pods": []}}
+        return self.results
+
+    def run_cordoned(self) -> None:
+        """State cordoned."""
+        self.cordon()
+
+    def run_schedulable(self) -> None:
+        """State schedulable."""
+        if self.was_cordoned and self.ours:
+            self.uncordon()
+
+    def run_drained(self) -> None:
+        """State drained. The list is read again after the cordon: the scheduler may have been quicker."""
+        include = self.params["include_host_network"]
+        selection = evict.select_for_drain(evict.list_pods(self.kube, self.params["node"]), include)
+        self._check_consent(selection)
+        cordoned_now = self.cordon()
+        if cordoned_now and not self.check_mode:
+            selection = evict.select_for_drain(evict.list_pods(self.kube, self.params["node"]), include)
+        try:
+            self._check_consent(selection)
+            if selection.evict and not self.check_mode:
+                self._times(evict.drain(self.kube, self.params["node"], selection.evict, self.params["timeout"]))
+        except (evict.DeadlinePassed, Failure, KubeError) as exc:
+            if cordoned_now:
+                self.uncordon()
+            raise Failure(f"node {self.params['node']} was not drained: {exc}", **self._blocked(exc)) from exc
+        self.results["evicted"] = [describe(pod) for pod in selection.evict]
+        self.results["changed"] = self.results["changed"] or bool(selection.evict)
+        stay = selection.stay
+        if selection.evict and not self.check_mode:
+            stay = evict.select_for_drain(evict.list_pods(self.kube, self.params["node"]), include).stay
+        self.results["remaining"] = [describe(pod) for pod in stay]
+
+    def run_recycled(self) -> None:
+        """State recycled."""
+        targets = evict.select_by_address(evict.list_pods(self.kube, self.params["node"]), self.params["addresses"])
+        if targets and not self.check_mode:
+            try:
+                self._times(evict.recycle(self.kube, self.params["node"], targets, self.params["timeout"]))
+            except evict.DeadlinePassed as exc:
+                raise Failure(f"pods of node {self.params['node']} were not restarted: {exc}", **self._blocked(exc)) from exc
+        self.results["recycled"] = [describe(pod) for pod in targets]
+        self.results["changed"] = bool(targets)
+
+    def _check_consent(self, selection: evict.Selection) -> None:
+        try:
+            evict.check_consent(selection, self.params["delete_emptydir_data"], self.params["force"])
+        except evict.Refused as exc:
+            raise Failure(f"node {self.params['node']} was not drained, no pod was evicted: {exc}") from exc
+
+    def _blocked(self, exc: Exception) -> dict[str, t.Any]:
+        return {**self.results, "blocked": getattr(exc, "blocked", {})}
+
+    def _times(self, times: evict.Times) -> None:
+        self.results["seconds"] = round(times.seconds, 3)
+        self.results["seconds_waiting_termination"] = round(times.seconds_waiting_termination, 3)
+
+
+def main() -> t.NoReturn:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "node": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["cordoned", "drained", "recycled", "schedulable"], "required": True},
+            "addresses": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "float", "default": 300.0},
+            "delete_emptydir_data": {"type": "bool", "default": False},
+            "force": {"type": "bool", "default": False},
+            "include_host_network": {"type": "bool", "default": False},
+            **KUBE_ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    if module.params["timeout"] <= 0:
+        module.fail_json(msg=f"timeout: {module.params['timeout']} is not a duration; give seconds greater than 0")
+    kube = KubeClient.from_module(module)
+    try:
+        results = Evictor(kube, module.params, module.check_mode).run()
+    except Failure as exc:
+        module.fail_json(msg=str(exc), **exc.results)
+    except KubeError as exc:
+        module.fail_json(msg=f"the cluster's API refused: {exc}")
+    module.exit_json(**results)
+
+
+if __name__ == "__main__":
+    main()
