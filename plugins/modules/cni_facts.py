@@ -1,0 +1,247 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cni_facts
+short_description: Read the pod network of a node or of a cluster
+version_added: 0.1.0
+author:
+  - The podnet.cni authors (@podnet)
+description:
+  - With O(scope=node) it runs on a node and reads what its kernel and its files say about the CNI. It needs C(ip) and C(bridge) of
+    iproute2, and reads firewall rules with whichever of iptables, iptables-legacy and nft the node has.
+  - With O(scope=cluster) it runs where the cluster's API can be reached, usually on the controller, and reads the cluster once, in pages.
+  - Flannel is recognized by what its DaemonSet runs and mounts, so it is found wherever it is and whatever it is called.
+  - Nothing is changed.
+extends_documentation_fragment:
+  - podnet.cni._attributes
+  - podnet.cni._attributes.facts
+  - podnet.cni._attributes.actiongroup_kube
+  - podnet.cni._kube
+attributes:
+  platform:
+    platforms: linux
+options:
+  scope:
+    description: What to read.
+    type: str
+    choices: [node, cluster]
+    default: node
+  cni_config_dir:
+    description: Folder of CNI configurations on the node.
+    type: path
+    default: /etc/cni/net.d
+  cni_bin_dir:
+    description: Folder of CNI plugins on the node.
+    type: path
+    default: /opt/cni/bin
+  cni_state_dir:
+    description: Folder in which the CNI library and host-local keep their state on the node.
+    type: path
+    default: /var/lib/cni
+  flannel_run_dir:
+    description: Folder of Flannel's C(subnet.env) on the node.
+    type: path
+    default: /run/flannel
+"""
+
+EXAMPLES = r"""
+- name: Read the nodes
+  hosts: kube_node
+  gather_facts: false
+  tasks:
+    - name: Read the node's network
+      podnet.cni.cni_facts:
+
+    - name: Show which CNI new pods get
+      ansible.builtin.debug:
+        var: ansible_facts.podnet_node.active_cni.cni
+
+- name: Read the cluster
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Read the cluster's network
+      podnet.cni.cni_facts:
+        scope: cluster
+        kubeconfig: ~/.kube/config
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: Facts to add to C(ansible_facts).
+  returned: always
+  type: dict
+  contains:
+    podnet_node:
+      description: What the node says, with O(scope=node).
+      returned: with O(scope=node)
+      type: dict
+      contains:
+        active_cni:
+          description: The configuration that the runtime uses, the first valid one by name, and what it is. None without one.
+          returned: always
+          type: dict
+          sample: {cni: flannel, network_name: cbr0, config_file: /etc/cni/net.d/10-flannel.conflist, plugin_types: [flannel, portmap]}
+        cni_configs:
+          description: All configurations in the runtime's order.
+          returned: always
+          type: list
+          elements: dict
+        cni_plugins:
+          description: Plugins that are installed.
+          returned: always
+          type: list
+          elements: dict
+        links:
+          description: Links with type, MTU (bytes), MAC and state.
+          returned: always
+          type: list
+          elements: dict
+        vxlan:
+          description: VXLAN devices with VNI, UDP port, MTU (bytes), VTEP MAC and packet counters.
+          returned: always
+          type: list
+          elements: dict
+        cni0:
+          description: Flannel's bridge with its ports, None without it.
+          returned: always
+          type: dict
+        cali_interfaces:
+          description: Calico's interfaces of pods.
+          returned: always
+          type: list
+          elements: dict
+        fdb:
+          description: Forwarding entries of VXLAN devices.
+          returned: always
+          type: list
+          elements: dict
+        neighbors:
+          description: Neighbour entries (ARP).
+          returned: always
+          type: list
+          elements: dict
+        routes:
+          description: IPv4 routes of all tables but C(local).
+          returned: always
+          type: list
+          elements: dict
+        routes_by_protocol:
+          description: Number of routes by protocol.
+          returned: always
+          type: dict
+          sample: {kernel: 2, bird: 3}
+        pods:
+          description: Pods of the node by the data plane that they are on, C(flannel), C(calico) or C(other).
+          returned: always
+          type: dict
+        ipam:
+          description: Addresses that host-local has handed out, by network.
+          returned: always
+          type: dict
+        leftover_chains:
+          description: Chains of Flannel and Calico in every table of legacy iptables, nft iptables and ip6tables.
+          returned: always
+          type: list
+          elements: dict
+        leftover_rules:
+          description: Rules in other chains that belong to Flannel.
+          returned: always
+          type: list
+          elements: dict
+        nft_tables:
+          description: nft tables of Flannel and Calico.
+          returned: always
+          type: list
+          elements: dict
+        subnet_env:
+          description: Flannel's C(subnet.env), None without it.
+          returned: always
+          type: dict
+        sysctls:
+          description: Kernel settings that matter here.
+          returned: always
+          type: dict
+        watchdog:
+          description: Whether the timer that puts Flannel back is armed.
+          returned: always
+          type: dict
+    podnet_cluster:
+      description: What the cluster's API says, with O(scope=cluster).
+      returned: with O(scope=cluster)
+      type: dict
+      contains:
+        flannel:
+          description: Flannel's DaemonSet, ConfigMap, C(net-conf.json), backend, and who would put it back. None without Flannel.
+          returned: always
+          type: dict
+        nodes:
+          description: Nodes with podCIDR, addresses, conditions and what Flannel and Calico wrote on them.
+          returned: always
+          type: list
+          elements: dict
+        pods:
+          description: Pods with node, address, owner and readiness.
+          returned: always
+          type: list
+          elements: dict
+        pod_disruption_budgets:
+          description: Budgets and what they allow now.
+          returned: always
+          type: list
+          elements: dict
+        services:
+          description: Addresses of the API server's Service and of cluster DNS.
+          returned: always
+          type: dict
+        calico:
+          description: Calico's DaemonSet, pools, blocks, peers and sessions. None without Calico.
+          returned: always
+          type: dict
+        api_calls:
+          description: Number of requests that this needed.
+          returned: always
+          type: int
+          sample: 24
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.podnet.cni.plugins.module_utils._host.node_facts import collect_node_facts
+from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.podnet.cni.plugins.module_utils._kube.cluster_facts import read_cluster
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError
+
+
+def main() -> t.NoReturn:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "scope": {"type": "str", "choices": ["node", "cluster"], "default": "node"},
+            "cni_config_dir": {"type": "path", "default": "/etc/cni/net.d"},
+            "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
+            "cni_state_dir": {"type": "path", "default": "/var/lib/cni"},
+            "flannel_run_dir": {"type": "path", "default": "/run/flannel"},
+            **KUBE_ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    if module.params["scope"] == "node":
+        module.exit_json(changed=False, ansible_facts={"podnet_node": collect_node_facts(module)})
+    kube = KubeClient.from_module(module)
+    try:
+        facts = read_cluster(kube)
+    except KubeError as exc:
+        module.fail_json(msg=f"the cluster cannot be read: {exc}")
+    module.exit_json(changed=False, ansible_facts={"podnet_cluster": facts})
+
+
+if __name__ == "__main__":
+    main()
