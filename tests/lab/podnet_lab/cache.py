@@ -17,6 +17,8 @@ from tooling.places import cache_folder, key_of
 
 __all__ = ["cache_folder", "key_of", "lab_folder", "publish", "say"]
 
+TEMPORARY = "building-"
+
 _begin = time.monotonic()
 
 
@@ -49,7 +51,9 @@ def publish(kind: str, name: str, key: str, build: t.Callable[[Path], None]) -> 
         if folder.exists():
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
+        for left_over in folder.parent.glob(f".{name}-{TEMPORARY}*"):  # of a process that was killed: the lock is ours now
+            shutil.rmtree(left_over, ignore_errors=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{name}-{TEMPORARY}", dir=folder.parent))
         try:
             begin = time.monotonic()
             say(f"building {name} ...")

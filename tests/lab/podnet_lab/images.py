@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import platform
 import re
 import shutil
 import subprocess
@@ -24,6 +25,9 @@ TOOLS_IMAGE = "localhost/podnet-lab-tools:1"
 COREDNS_IMAGE = "localhost/coredns:1"
 PAUSE_IMAGE = "localhost/pause:1"
 CALICO_IMAGES = {name: f"docker.io/calico/{name}:v3.28.5" for name in ("node", "cni", "kube-controllers")}
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+SCRIPTS = ("rc.local", "restart-calico-confd", "run", "start_runit", "versions")
+CNI_IMAGE_PLUGINS = ("bandwidth", "host-local", "loopback", "portmap", "tuning")
 PATH_VARIABLE = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -41,7 +45,7 @@ class Image:
 def image_config(image: Image, diff_ids: t.Mapping[str, str]) -> bytes:
     """The image's configuration (opencontainers/image-spec:config.md)."""
     config = {
-        "architecture": "amd64",
+        "architecture": ARCHITECTURE,
         "os": "linux",
         "config": {"Cmd": list(image.command), "User": image.user, "Env": [PATH_VARIABLE, *image.environment]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff_ids[layer]}" for layer in image.layers]},
@@ -70,7 +74,7 @@ def without_kernel_tunnel(template: str) -> str:
 
 def pack(folder: Path, target: Path) -> str:
     """Make a layer of a folder and return its digest."""
-    command = ["tar", "--numeric-owner", "--sort=name", "--exclude=./dev/*", "-C", str(folder), "-cf", str(target), "."]
+    command = ["tar", "--numeric-owner", "--sort=name", "--exclude=./dev/*", "--one-file-system", "-C", str(folder), "-cf", str(target), "."]
     subprocess.run(command, check=True)
     with open(target, "rb") as layer:
         return hashlib.file_digest(layer, "sha256").hexdigest()
@@ -89,16 +93,16 @@ def fill_calico_node(folder: Path, programs: Path, source: Path) -> None:
     shutil.copytree(source / "node/filesystem/etc", folder / "etc")
     shutil.copytree(source / "node/filesystem/sbin", folder / "usr/sbin")
     shutil.copytree(source / "confd/etc/calico/confd", folder / "etc/calico/confd", dirs_exist_ok=True)
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            path.chmod(path.stat().st_mode | 0o200)
-        if path.name in ("run", "rc.local", "start_runit", "restart-calico-confd", "versions"):
-            path.chmod(0o755)
+    for path in folder.rglob("*"):  # a module's files are read-only and have lost their modes
         if path.suffix == ".template":
+            path.chmod(0o644)
             path.write_text(without_kernel_tunnel(path.read_text()))
-        if path.is_dir():
+        elif path.is_dir() or path.name in SCRIPTS or path.parent.name == "bin":
             path.chmod(0o755)
+        else:
+            path.chmod(0o644)
     (folder / "etc/calico/confd/config").mkdir(parents=True, exist_ok=True)
+    (folder / "in-the-container").touch()
 
 
 def fill_layers(folder: Path, programs: t.Mapping[str, Path], source: Path) -> None:
@@ -110,6 +114,10 @@ def fill_layers(folder: Path, programs: t.Mapping[str, Path], source: Path) -> N
     plugins = folder / "calico-cni/opt/cni/bin"
     place(calico / "calico", plugins / "calico", plugins / "calico-ipam")
     place(calico / "install", plugins / "install")
+    # Calico's own image carries these too: its installer would overwrite the ones on the nodes.
+    for name in CNI_IMAGE_PLUGINS:
+        place(programs["cni-plugins"] / name, plugins / name)
+    place(programs["flannel-cni-plugin"] / "flannel", plugins / "flannel")
     for name in ("kube-controllers", "check-status"):
         place(calico / name, folder / "calico-kube-controllers/usr/bin" / name)
     (folder / "calico-kube-controllers/status").mkdir(parents=True)

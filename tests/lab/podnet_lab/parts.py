@@ -20,7 +20,7 @@ from podnet_lab.requirements import Missing, find_go
 from tooling.places import key_of
 
 PARTS_FOLDER = Path(__file__).resolve().parents[1] / "parts"
-CALICO_MODULE = "github.com/projectcalico/calico"
+CALICO_FOLDERS = ("confd/etc/calico", "manifests", "node/filesystem")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +30,11 @@ class Part:
     name: str
     folder: str
     version: str
-    cgo: bool
-    ldflags: str
     binaries: list[str]
+    module: str = ""
+    module_version: str = ""
+    ldflags: str = ""
+    cgo: bool = False
 
     @property
     def source(self) -> Path:
@@ -52,7 +54,7 @@ def all_parts() -> dict[str, Part]:
 
 def link_flags(part: Part) -> str:
     """What the linker is told; flanneld uses C and is linked statically so that it runs in any image."""
-    flags = f"-s -w {part.ldflags}".strip()
+    flags = f"-s -w {part.ldflags.format(version=part.version)}".strip()
     return flags + (' -extldflags "-static"' if part.cgo else "")
 
 
@@ -64,7 +66,7 @@ def part_key(part: Part, toolchain: str) -> str:
 
 def go_environment(part: Part) -> dict[str, str]:
     """Pinned modules only."""
-    return {**os.environ, "CGO_ENABLED": "1" if part.cgo else "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
+    return {**os.environ, "CGO_ENABLED": "1" if part.cgo else "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
 def build_part(part: Part, go: str) -> Path:
@@ -72,7 +74,7 @@ def build_part(part: Part, go: str) -> Path:
 
     def build(folder: Path) -> None:
         target = ["."] if (part.source / "main.go").exists() else ["tool"]
-        command = [go, "build", "-trimpath", "-ldflags", link_flags(part), "-o", f"{folder}/", *target]
+        command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags", link_flags(part), "-o", f"{folder}/", *target]
         done = subprocess.run(command, cwd=part.source, env=go_environment(part), capture_output=True, text=True, check=False)
         if done.returncode:
             raise Missing(f"building {part.name} {part.version} failed in {part.source}:\n{done.stderr[-4000:]}")
@@ -84,16 +86,13 @@ def build_part(part: Part, go: str) -> Path:
     return publish("parts", part.name, part_key(part, version), build)
 
 
-def module_folder(part: Part, go: str, module: str) -> Path:
-    """Where Go keeps the source of a module that the part depends on."""
-    command = [go, "list", "-m", "-json", module]
-    done = subprocess.run(command, cwd=part.source, env=go_environment(part), capture_output=True, text=True, check=True)
-    folder = json.loads(done.stdout).get("Dir")
-    if not folder:
-        subprocess.run([go, "mod", "download", module], cwd=part.source, env=go_environment(part), check=True)
-        done = subprocess.run(command, cwd=part.source, env=go_environment(part), capture_output=True, text=True, check=True)
-        folder = json.loads(done.stdout)["Dir"]
-    return Path(folder)
+def module_folder(part: Part, go: str) -> Path:
+    """Where Go keeps the source of the part's module; fetches it when it is not there."""
+    command = [go, "mod", "download", "-json", part.module]
+    done = subprocess.run(command, cwd=part.source, env=go_environment(part), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Missing(f"fetching {part.module} failed; is the Go module proxy reachable?\n{done.stdout}{done.stderr}"[-4000:])
+    return Path(json.loads(done.stdout)["Dir"])
 
 
 def build_programs() -> dict[str, Path]:
@@ -103,8 +102,15 @@ def build_programs() -> dict[str, Path]:
 
 
 def calico_source() -> Path:
-    """Source of the pinned Calico: manifests, templates and service scripts are read from there."""
-    return module_folder(all_parts()["calico"], find_go(), CALICO_MODULE)
+    """Folders of the pinned Calico's own source that the lab reads: manifests, templates and service scripts, unchanged."""
+    part = all_parts()["calico"]
+
+    def copy(folder: Path) -> None:
+        module = module_folder(part, find_go())
+        for name in CALICO_FOLDERS:
+            shutil.copytree(module / name, folder / name)
+
+    return publish("sources", "calico", key_of((part.source / "go.sum").read_bytes(), *CALICO_FOLDERS), copy)
 
 
 def copy_program(source: Path, target: Path) -> None:

