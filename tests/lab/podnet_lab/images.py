@@ -37,7 +37,8 @@ class Image:
 
     names: tuple[str, ...]
     layers: tuple[str, ...]
-    command: tuple[str, ...]
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     user: str = ""
 
@@ -47,7 +48,12 @@ def image_config(image: Image, diff_ids: t.Mapping[str, str]) -> bytes:
     config = {
         "architecture": ARCHITECTURE,
         "os": "linux",
-        "config": {"Cmd": list(image.command), "User": image.user, "Env": [PATH_VARIABLE, *image.environment]},
+        "config": {
+            "Cmd": list(image.command) or None,
+            "Entrypoint": list(image.entrypoint) or None,
+            "Env": [PATH_VARIABLE, *image.environment],
+            "User": image.user,
+        },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff_ids[layer]}" for layer in image.layers]},
         "history": [{} for _layer in image.layers],
     }
@@ -81,10 +87,13 @@ def pack(folder: Path, target: Path) -> str:
 
 
 def place(source: Path, *targets: Path) -> None:
-    """Put a program into a layer under one or more names."""
-    for target in targets:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target)
+    """Put a program into a layer; further names are hard links, which the layer keeps."""
+    first, *others = targets
+    first.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, first)
+    for other in others:
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.hardlink_to(first)
 
 
 def fill_calico_node(folder: Path, programs: Path, source: Path) -> None:
@@ -127,12 +136,12 @@ def fill_layers(folder: Path, programs: t.Mapping[str, Path], source: Path) -> N
 
 
 IMAGES = (
-    Image((TOOLS_IMAGE,), ("base", "tools"), ("sleep", "infinity")),
-    Image((CALICO_IMAGES["node"],), ("base", "calico-node"), ("start_runit",), ("SVDIR=/etc/service/enabled",)),
-    Image((CALICO_IMAGES["cni"],), ("base", "calico-cni"), ("/opt/cni/bin/install",)),
-    Image((CALICO_IMAGES["kube-controllers"],), ("calico-kube-controllers",), ("/usr/bin/kube-controllers",), user="999"),
-    Image((COREDNS_IMAGE,), ("coredns",), ("/coredns",)),
-    Image((PAUSE_IMAGE,), ("pause",), ("/pause",)),
+    Image((TOOLS_IMAGE,), ("base", "tools"), command=("sleep", "infinity")),
+    Image((CALICO_IMAGES["node"],), ("base", "calico-node"), command=("start_runit",), environment=("SVDIR=/etc/service/enabled",)),
+    Image((CALICO_IMAGES["cni"],), ("base", "calico-cni"), command=("/opt/cni/bin/install",)),
+    Image((CALICO_IMAGES["kube-controllers"],), ("calico-kube-controllers",), entrypoint=("/usr/bin/kube-controllers",), user="999"),
+    Image((COREDNS_IMAGE,), ("coredns",), entrypoint=("/coredns",)),
+    Image((PAUSE_IMAGE,), ("pause",), entrypoint=("/pause",), user="65535:65535"),
 )
 
 
