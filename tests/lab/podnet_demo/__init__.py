@@ -1,0 +1,6 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demo: a real cluster is moved from Flannel to Calico BGP under load, and a report tells what was measured."""
+
+from __future__ import annotations
