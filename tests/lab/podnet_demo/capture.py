@@ -14,10 +14,11 @@ import types
 import typing as t
 from pathlib import Path
 
-from podnet_demo import pcap
 from podnet_lab.errors import LabError
 from podnet_lab.lab import Lab
 from podnet_lab.network import bridge_name
+
+from podnet_demo import pcap
 
 ENCAPSULATED = "udp port 8472 or udp port 4789 or ip proto 4"
 SNAP_LENGTH = 160

@@ -47,7 +47,7 @@ def node_bars(nodes: Sequence[Record], width: float, css_class: str = "") -> Mar
     narrow = width < 600
     left, right = (46.0, 66.0) if narrow else (110.0, 170.0)
     begins = starts(nodes)
-    end = max(begin + node["seconds"] for begin, node in zip(begins, nodes))
+    end = max(begin + node["seconds"] for begin, node in zip(begins, nodes, strict=True))
     ticks = marks(end, 5 if narrow else 10)
     scale = (width - left - right) / max(end, ticks[-2] if len(ticks) > 1 else 1)
     bottom = ROW * len(nodes) + 6
@@ -57,7 +57,7 @@ def node_bars(nodes: Sequence[Record], width: float, css_class: str = "") -> Mar
             picture.line(left + tick * scale, 0, left + tick * scale, bottom, "grid")
             picture.text(left + tick * scale, bottom + 17, f"{tick:g} s", "axis", "middle")
     names = phase_names(nodes)
-    for i, (begin, node) in enumerate(zip(begins, nodes)):
+    for i, (begin, node) in enumerate(zip(begins, nodes, strict=True)):
         y = i * ROW + (ROW - BAR) / 2
         picture.text(0, y + 13, node["name"], "label")
         if not narrow and node.get("zone"):
@@ -98,7 +98,7 @@ def load(timeline: Sequence[Record], nodes: Sequence[Record], width: float, css_
     narrow = width < 600
     left, right, top, height, strip = 44.0, 8.0, 20.0, 150.0 if narrow else 170.0, 34.0
     scale = (width - left - right) / span
-    most = max(entry["requests"] for entry in shown)
+    most = max(1, *(entry["requests"] for entry in shown))
     ticks = marks(most, 3)
     up = height / ticks[-1]
     base = top + height
@@ -148,7 +148,7 @@ def step(second: float, value: float, left: float, scale: float, base: float, up
 
 def pairs(rows: Sequence[Pair], unit: str, digits: int, title: str, inner: float = 0.0, width: float = 340.0) -> Markup:
     """Before and after as two bars each, from zero; what lies below C(inner) is drawn pale, because it is the same for both."""
-    bar, gap, head, right = 14.0, 3.0, 20.0, 62.0
+    bar, gap, head, right = 14.0, 3.0, 20.0, 52.0 + len(unit) * CHARACTER_WIDTH
     block = head + 2 * (bar + gap) + 12
     values = [value for row in rows for value in (row.before, row.after, *row.dots_before, *row.dots_after) if value is not None]
     scale = (width - right) / max([*values, 1e-9])

@@ -86,6 +86,12 @@ def shell(script: str) -> tuple[str, ...]:
     return ("sh", "-c", script)
 
 
+FIND_CNI_CONFIGURATION = "[ ! -d /etc/cni/net.d ] || { find /etc/cni/net.d -iname '*flannel*'; grep -rli flannel /etc/cni/net.d; }"
+FIND_RESULTS = "grep -rlE '\"(type|networkName)\": *\"(flannel|cbr0)\"' /var/lib/cni 2>/dev/null"
+FIND_MIGRATION = (
+    "find /etc/cni/net.d /etc/systemd/system /run/systemd -name '*podnet*' 2>/dev/null; systemctl list-units --all --plain --no-legend 'podnet-*'"
+)
+
 NODE_CHECKS: tuple[Check, ...] = (
     Check("devices", ("ip", "-j", "link", "show"), flannel_links),
     Check("routes", ("ip", "-j", "route", "show", "table", "all"), flannel_routes),
@@ -94,14 +100,14 @@ NODE_CHECKS: tuple[Check, ...] = (
         for program in ("iptables-nft-save", "iptables-legacy-save", "ip6tables-nft-save", "ip6tables-legacy-save")
     ),
     Check("nft tables", ("nft", "list", "ruleset"), lines_with_word),
-    Check("CNI configuration", shell("[ ! -d /etc/cni/net.d ] || { find /etc/cni/net.d -iname '*flannel*'; grep -rli flannel /etc/cni/net.d; }"), every_line, (0, 1)),
+    Check("CNI configuration", shell(FIND_CNI_CONFIGURATION), every_line, (0, 1)),
     Check("CNI plugin", shell("[ ! -d /opt/cni/bin ] || find /opt/cni/bin -iname '*flannel*'"), every_line),
     Check("address state", shell("find /var/lib/cni/networks /var/lib/cni/flannel -mindepth 1 2>/dev/null"), every_line, (0, 1)),
-    Check("results of the flannel plugin", shell("grep -rlE '\"(type|networkName)\": *\"(flannel|cbr0)\"' /var/lib/cni 2>/dev/null"), every_line, (0, 1)),
+    Check("results of the flannel plugin", shell(FIND_RESULTS), every_line, (0, 1)),
     Check("run-time files", shell("find /run/flannel /etc/kube-flannel /var/lib/flannel 2>/dev/null"), every_line, (0, 1)),
     Check("processes", ("ps", "-eo", "args="), lambda text: [line for line in text.splitlines() if "flanneld" in line]),
-    Check("names of the migration", shell("find /etc/cni/net.d /etc/systemd/system /run/systemd -name '*podnet*' 2>/dev/null; systemctl list-units --all --plain --no-legend 'podnet-*'"), every_line, (0, 1)),
-)  # fmt: skip
+    Check("files and units of the migration", shell(FIND_MIGRATION), every_line, (0, 1)),
+)
 
 
 def find(lab: Lab) -> list[Outcome]:
@@ -127,9 +133,13 @@ def in_cluster(api: ClusterApi) -> list[Outcome]:
     return [
         Outcome("cluster", "DaemonSets", tuple(named(item for item in api.items("/apis/apps/v1/daemonsets") if runs_flannel(item)))),
         Outcome("cluster", "pods", tuple(named(item for item in api.items("/api/v1/pods") if is_flannel_pod(item)))),
-        Outcome("cluster", "ConfigMaps", tuple(named(item for item in api.items("/api/v1/configmaps") if "net-conf.json" in (item.get("data") or {})))),
+        Outcome(
+            "cluster", "ConfigMaps", tuple(named(item for item in api.items("/api/v1/configmaps") if "net-conf.json" in (item.get("data") or {})))
+        ),
         Outcome("cluster", "access rules", tuple(called_flannel(api, ("clusterroles", "clusterrolebindings")))),
-        Outcome("cluster", "namespaces", tuple(item["metadata"]["name"] for item in api.items("/api/v1/namespaces") if WORD in item["metadata"]["name"])),
+        Outcome(
+            "cluster", "namespaces", tuple(item["metadata"]["name"] for item in api.items("/api/v1/namespaces") if WORD in item["metadata"]["name"])
+        ),
         Outcome("cluster", "node annotations", tuple(node_keys(nodes, "annotations", FLANNEL_ANNOTATION))),
         Outcome("cluster", "node labels of the migration", tuple(node_keys(nodes, "labels", MIGRATION_LABEL))),
         Outcome("cluster", "address reservations of the migration", tuple(reservations(api))),

@@ -11,12 +11,13 @@ import statistics
 import typing as t
 from pathlib import Path
 
-from podnet_demo import pcap
-from podnet_demo.capture import ENCAPSULATED, Capture, count_encapsulated
-from podnet_demo.measure_pods import MeasuredPod, MeasurePods
 from podnet_lab.errors import LabError
 from podnet_lab.lab import Lab
 from podnet_lab.network import bridge_name
+
+from podnet_demo import pcap
+from podnet_demo.capture import ENCAPSULATED, Capture, count_encapsulated
+from podnet_demo.measure_pods import MeasuredPod, MeasurePods
 
 THROUGHPUT_RUNS = 3
 THROUGHPUT_SECONDS = 3

@@ -88,7 +88,7 @@ class MeasurePods:
             for name in self.places:
                 wait_for(f"the pod {name} running", 60, lambda name=name: self._address(api, name))  # type: ignore[misc]
                 addresses.append(self._address(api, name))
-        client, server = (MeasuredPod(self.lab, node, address) for node, address in zip(self.places.values(), addresses))
+        client, server = (MeasuredPod(self.lab, node, address) for node, address in zip(self.places.values(), addresses, strict=True))
         probe = "import socket, sys; [socket.create_connection((sys.argv[1], port), 2).close() for port in (5201, 7070)]"
         wait_for("an answer of the servers in the measured pod", 30, lambda: client.run("python3", "-c", probe, server.address, timeout=5) == "")
         return client, server

@@ -42,7 +42,9 @@ class PlaybookRun:
         return dataclasses.asdict(self)
 
 
-def run_playbook(lab: Lab, folder: Path, label: str, variables: t.Mapping[str, t.Any], tick: t.Callable[[], None], every: float = 10.0) -> PlaybookRun:
+def run_playbook(
+    lab: Lab, folder: Path, label: str, variables: t.Mapping[str, t.Any], tick: t.Callable[[], None], every: float = 10.0
+) -> PlaybookRun:
     """Run it with its output on this terminal; C(tick) is called now and then meanwhile."""
     record = folder / f"{label}.json"
     record.unlink(missing_ok=True)

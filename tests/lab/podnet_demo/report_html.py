@@ -33,11 +33,15 @@ def render(report: Record) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(number=number, fixed=fixed, percent=percent, milliseconds=milliseconds, moment=moment, kind=kind_name)
+    environment.filters.update(
+        number=number, fixed=fixed, percent=percent, measured=measured, milliseconds=milliseconds, moment=moment, kind=kind_name
+    )
     return environment.get_template("report.html.j2").render(
         report=report,
         plots=plots(report),
-        phases=[(name, charts.phase_class(name, charts.phase_names(report["time_per_node"]))) for name in charts.phase_names(report["time_per_node"])],
+        phases=[
+            (name, charts.phase_class(name, charts.phase_names(report["time_per_node"]))) for name in charts.phase_names(report["time_per_node"])
+        ],
         leftovers=leftover_table(report["leftover_checks"]),
         saving_counts=saving.COUNTS,
         saving_leaves_out=saving.LEAVES_OUT,
@@ -53,7 +57,7 @@ def plots(report: Record) -> Record:
         "load": [charts.load(report["timeline"], nodes, width, css) for css, width in both] if report["timeline"] else [],
         "bytes": charts.pairs(byte_pairs(report), "", 3, "Bytes on the wire for each byte of payload", inner=1.0),
         "throughput": charts.pairs(throughput_pairs(report), " Gbit/s", 2, "Throughput between zones"),
-        "latency": charts.pairs(latency_pairs(report), " ms", 2, "Latency between zones"),
+        "latency": charts.pairs(latency_pairs(report), " ms", 3, "Latency between zones"),
     }
 
 
@@ -77,7 +81,12 @@ def throughput_pairs(report: Record) -> list[charts.Pair]:
 def latency_pairs(report: Record) -> list[charts.Pair]:
     """Connecting and asking, median and 99th percentile."""
     before, after = report["latency_before"] or {}, report["latency_after"] or {}
-    rows = [("connect_ms", "p50", "connect, median"), ("connect_ms", "p99", "connect, 99 %"), ("request_ms", "p50", "request, median"), ("request_ms", "p99", "request, 99 %")]
+    rows = [
+        ("connect_ms", "p50", "connect, median"),
+        ("connect_ms", "p99", "connect, 99 %"),
+        ("request_ms", "p50", "request, median"),
+        ("request_ms", "p99", "request, 99 %"),
+    ]
     return [charts.Pair(title, (before.get(key) or {}).get(quantile), (after.get(key) or {}).get(quantile)) for key, quantile, title in rows]  # fmt: skip
 
 
@@ -108,6 +117,15 @@ def percent(value: float | None, digits: int = 1) -> str:
     return NOT_MEASURED if value is None else f"{value * 100:.{digits}f} %"
 
 
+def measured(value: float | str | None) -> str:
+    """What was measured for a promise."""
+    if value is None:
+        return "not measured"
+    if isinstance(value, str):
+        return value
+    return number(value) if value == int(value) else fixed(value)
+
+
 def milliseconds(value: float | None) -> str:
     """An outage: milliseconds, or seconds when it is long."""
     if value is None:
@@ -117,7 +135,7 @@ def milliseconds(value: float | None) -> str:
 
 def moment(value: float, form: str = "%Y-%m-%d %H:%M:%S UTC") -> str:
     """A time as text."""
-    return datetime.datetime.fromtimestamp(value, tz=datetime.timezone.utc).strftime(form)
+    return datetime.datetime.fromtimestamp(value, tz=datetime.UTC).strftime(form)
 
 
 def kind_name(kind: str) -> str:

@@ -17,6 +17,11 @@ MAXIMUM_SECONDS_PER_NODE = 10.0
 
 Record = dict[str, t.Any]
 
+NO_PROBES: t.Mapping[str, t.Any] = {
+    "requests": 0, "failed_requests": 0, "longest_outage_ms": 0.0, "probers": 0, "longest_lag_ms": 0.0, "probes": [], "timeline": [], "events": [],
+}  # fmt: skip
+"""What no prober at all saw."""
+
 # None stands for "not measured", which breaks the promise that needs it.
 REQUIRED: t.Mapping[str, tuple[type, ...]] = {
     "schema": (int,),
@@ -149,9 +154,7 @@ def savings(evidence: Evidence) -> list[Record]:
     size = evidence.before["messages"]["message_bytes"]
     kinds = (("bulk", "Large transfers"), ("messages", f"Messages of {size} bytes"))
     key = "ip_bytes_per_payload_byte"
-    return [
-        saving.saving(title, evidence.before[kind][key], evidence.after[kind][key], evidence.monthly_bill).as_dict() for kind, title in kinds
-    ]
+    return [saving.saving(title, evidence.before[kind][key], evidence.after[kind][key], evidence.monthly_bill).as_dict() for kind, title in kinds]
 
 
 def promises(report: Record) -> list[Record]:
@@ -167,7 +170,7 @@ def promises(report: Record) -> list[Record]:
         ("Enough requests to tell", report["requests"], f"at least {MINIMUM_REQUESTS:,}", report["requests"] >= MINIMUM_REQUESTS),
         (
             "A node takes little time",
-            median_seconds,
+            None if median_seconds is None else f"{median_seconds:.1f} s",
             f"median of at most {MAXIMUM_SECONDS_PER_NODE:.0f} s",
             median_seconds is not None and median_seconds <= MAXIMUM_SECONDS_PER_NODE and len(report["time_per_node"]) == report["nodes"],
         ),
@@ -179,8 +182,13 @@ def promises(report: Record) -> list[Record]:
         ),
         ("No trace of Flannel", len(report["leftovers"]) if checks else None, "0", checks > 0 and not report["leftovers"]),
         ("No encapsulation between zones", report["encapsulated_packets_after"], "0 packets", report["encapsulated_packets_after"] == 0),
-        ("NetworkPolicies hold", policy.get("text"), "denied", policy.get("holds") is True),
-        ("A second run changes nothing", report["changed_on_second_run"], "0", report["changed_on_second_run"] == 0 and second_run_ended_well(report)),
+        ("NetworkPolicies hold", policy.get("outcome"), "denied", policy.get("holds") is True),
+        (
+            "A second run changes nothing",
+            report["changed_on_second_run"],
+            "0",
+            report["changed_on_second_run"] == 0 and second_run_ended_well(report),
+        ),
     ]
     return [{"promise": promise, "measured": measured, "wanted": wanted, "kept": bool(kept)} for promise, measured, wanted, kept in rows]
 

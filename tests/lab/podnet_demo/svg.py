@@ -59,7 +59,7 @@ class Svg:
             f'<svg class="{escape(self._class)}" viewBox="0 0 {self.width:g} {self.height:g}" role="img" aria-label="{escape(self._title)}"'
             ' xmlns="http://www.w3.org/2000/svg">'
         )
-        return Markup(head + "".join(self._parts) + "</svg>")  # noqa: S704 - every text above is escaped
+        return Markup(head + "".join(self._parts) + "</svg>")
 
 
 def nice_step(span: float, wanted: int, steps: tuple[float, ...] = (1, 2, 5, 10)) -> float:
@@ -67,7 +67,7 @@ def nice_step(span: float, wanted: int, steps: tuple[float, ...] = (1, 2, 5, 10)
     if span <= 0:
         return 1
     rough = span / max(wanted, 1)
-    scale = 10 ** math.floor(math.log10(rough))
+    scale = float(10 ** math.floor(math.log10(rough)))
     return next((step * scale for step in steps if step * scale >= rough * 0.999), steps[-1] * scale)
 
 

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import socket
 import threading
@@ -41,8 +42,8 @@ def header(mode: str, size: int, count: int = 1) -> bytes:
 
 
 def answer(connection: socket.socket) -> None:
-    """Serve one client."""
-    with connection:
+    """Serve one client; one that goes away is its own affair."""
+    with connection, contextlib.suppress(OSError):
         connection.settimeout(TIMEOUT)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         mode, size, count = receive_exactly(connection, HEADER_SIZE).decode().split()

@@ -23,11 +23,12 @@ options:
 import json
 import os
 import time
+import typing as t
 
 from ansible.plugins.callback import CallbackBase
 
 
-class CallbackModule(CallbackBase):
+class CallbackModule(CallbackBase):  # type: ignore[misc]
     """Collects results and writes them once."""
 
     CALLBACK_VERSION = 2.0
@@ -35,29 +36,29 @@ class CallbackModule(CallbackBase):
     CALLBACK_NAME = "podnet_demo_record"
     CALLBACK_NEEDS_ENABLED = True
 
-    def __init__(self, display=None, options=None):
+    def __init__(self, display: t.Any = None, options: t.Any = None) -> None:
         super().__init__(display=display, options=options)
         self.started = time.time()
-        self.changed = []
-        self.failed = []
-        self.tasks = []
+        self.changed: list[dict[str, t.Any]] = []
+        self.failed: list[dict[str, t.Any]] = []
+        self.tasks: list[dict[str, t.Any]] = []
 
-    def v2_playbook_on_task_start(self, task, is_conditional):
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         self._end_task()
         self.tasks.append({"task": task.get_name(), "began": time.time(), "seconds": None})
 
-    def v2_runner_on_ok(self, result):
+    def v2_runner_on_ok(self, result: t.Any) -> None:
         if result._result.get("changed"):
             self.changed.append(self._entry(result))
 
-    def v2_runner_on_failed(self, result, ignore_errors=False):
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         if not ignore_errors:
             self.failed.append({**self._entry(result), "message": str(result._result.get("msg", ""))[:2000]})
 
-    def v2_runner_on_unreachable(self, result):
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
         self.failed.append({**self._entry(result), "message": str(result._result.get("msg", "unreachable"))[:2000]})
 
-    def v2_playbook_on_stats(self, stats):
+    def v2_playbook_on_stats(self, stats: t.Any) -> None:
         self._end_task()
         path = self.get_option("file")
         if not path:
@@ -75,10 +76,10 @@ class CallbackModule(CallbackBase):
             json.dump(record, file, indent=1)
         os.replace(temporary, path)
 
-    def _end_task(self):
+    def _end_task(self) -> None:
         if self.tasks and self.tasks[-1]["seconds"] is None:
             self.tasks[-1]["seconds"] = round(time.time() - self.tasks[-1]["began"], 3)
 
     @staticmethod
-    def _entry(result):
+    def _entry(result: t.Any) -> dict[str, t.Any]:
         return {"host": result._host.get_name(), "task": result._task.get_name()}

@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A made-up demo run with numbers as a real one has, for tests of the report."""
+
+from __future__ import annotations
+
+import typing as t
+
+from podnet_demo.report_json import Evidence
+
+BEGIN = 1_764_000_000.0
+Record = dict[str, t.Any]
+
+
+def measured(throughput: list[float], per_byte: tuple[float, float], ip_per_byte: tuple[float, float], latency: float, encapsulated: int) -> Record:
+    """One measurement between zones."""
+    quantiles = {"connect_ms": {"p50": latency, "p99": latency * 2.4}, "request_ms": {"p50": latency * 1.3, "p99": latency * 3}, "samples": 2000}
+    costs = [{"bytes_per_payload_byte": a, "ip_bytes_per_payload_byte": b, "payload_bytes": 16777281} for a, b in zip(per_byte, ip_per_byte)]
+    return {
+        "throughput_gbit": sorted(throughput)[1],
+        "throughput_runs": [{"gbit": gbit, "retransmits": 3} for gbit in throughput],
+        "latency": quantiles,
+        "bulk": costs[0],
+        "messages": {**costs[1], "message_bytes": 256},
+        "encapsulated_packets": encapsulated,
+        "mtu": 1450 if encapsulated else 1500,
+    }
+
+
+def nodes(count: int = 3) -> list[Record]:
+    """Nodes as the journal has them."""
+    result, at = [], BEGIN + 65
+    for i in range(count):
+        phases = [
+            ("evict", 3.61 + i * 0.4, 2.02),
+            ("switch", 0.88, 0.0),
+            ("restart", 2.47 - i * 0.1, 1.01),
+            ("prove", 0.94, 0.0),
+            ("uncordon", 0.21, 0.0),
+        ]
+        seconds = sum(phase[1] for phase in phases)
+        result.append(
+            {
+                "name": f"n{i + 1}",
+                "zone": "abc"[i % 3],
+                "began": at,
+                "seconds": seconds,
+                "graceful_seconds": 3.03,
+                "phases": [{"phase": name, "seconds": size, "graceful_seconds": graceful} for name, size, graceful in phases],
+            }
+        )
+        at += seconds + 2.2
+    return result
+
+
+def probes(failed: int = 0, seconds: int = 150) -> Record:
+    """What the probers saw; failures fall into the second node's move."""
+    kinds = ("clusterip", "dns", "nodeport", "pod", "stream", "udp")
+    table = [
+        {"kind": kind, "place": place, "probers": 3, "requests": 13 if kind == "stream" else 8960, "failed": 0, "longest_outage_ms": 0.0}
+        for kind in kinds
+        for place in ("node", "pod")
+    ]
+    line = [{"second": int(BEGIN) + i, "requests": 390 + (i * 37) % 23 - (40 if 70 < i < 80 else 0), "failed": 0} for i in range(seconds)]
+    events = []
+    if failed:
+        table[0].update(failed=failed, longest_outage_ms=1240.0)
+        line[81]["failed"] = failed
+        events = [
+            {
+                "time": BEGIN + 81,
+                "id": "node-n2",
+                "kind": "clusterip",
+                "target": "10.96.0.50:80",
+                "error": "connect timeout",
+                "milliseconds": 1000.2,
+                "lag_ms": 0,
+            }
+        ] * failed
+    return {
+        "requests": sum(row["requests"] for row in table),
+        "failed_requests": failed,
+        "longest_outage_ms": 1240.0 if failed else 0.0,
+        "probers": 6,
+        "longest_lag_ms": 41.0,
+        "probes": table,
+        "timeline": line,
+        "events": events,
+    }
+
+
+def checks(found: dict[tuple[str, str], list[str]] | None = None) -> list[Record]:
+    """Outcomes of the search for leftovers."""
+    on_nodes = (
+        "devices",
+        "routes",
+        "firewall rules (iptables-nft-save)",
+        "firewall rules (iptables-legacy-save)",
+        "nft tables",
+        "CNI plugin",
+        "run-time files",
+    )
+    places = [(place, title) for title in on_nodes for place in ("n1", "n2", "n3")] + [("cluster", "DaemonSets"), ("cluster", "node annotations")]
+    return [{"place": place, "check": title, "found": (found or {}).get((place, title), []), "error": ""} for place, title in places]
+
+
+def evidence(failed: int = 0) -> Evidence:
+    """A whole run."""
+    run = {"code": 0, "seconds": 84.2, "changed": 61, "changed_tasks": (), "failed_tasks": (), "slowest_tasks": ()}
+    return Evidence(
+        started=BEGIN - 60,
+        finished=BEGIN + 260,
+        lab={
+            "nodes": ["n1", "n2", "n3"],
+            "zones": ["a", "b"],
+            "description": "etcd, kube-apiserver, kubelet, kube-proxy, containerd, flanneld, calico-node, CoreDNS and a BIRD router.",
+        },
+        versions={"Kubernetes": "v1.37.2", "Calico": "v3.28.5", "Flannel": "v0.28.4", "ansible-core": "2.19.14", "kernel": "6.1.0"},
+        probes=probes(failed),
+        before=measured([2.71, 2.83, 2.62], (1.0871, 1.462), (1.0771, 1.41), 0.31, 23881),
+        after=measured([7.9, 8.12, 8.31], (1.0492, 1.263), (1.0395, 1.21), 0.24, 0),
+        migration={"nodes": nodes(), "findings": []},
+        first_run=run,
+        second_run={**run, "changed": 0, "seconds": 9.4},
+        leftover_checks=checks(),
+        leftovers=[],
+        pods={"pods": 21, "on_calico": 21, "missing": []},
+        policy={"holds": True, "outcome": "denied", "text": "The pod that a NetworkPolicy forbids gets no answer."},
+        encapsulated_under_load=0,
+    )

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import demo_sample as sample
+import pytest
+from podnet_demo import charts, report_json, svg
+
+NODES = report_json.time_per_node({"nodes": sample.nodes(3)})
+
+
+def parsed(markup: str) -> ElementTree.Element:
+    return ElementTree.fromstring(str(markup))
+
+
+def test_every_phase_of_every_node_is_a_bar_inside_the_picture() -> None:
+    picture = parsed(charts.node_bars(NODES, 1000))
+    bars = [rect for rect in picture.iter("{http://www.w3.org/2000/svg}rect") if rect.get("class", "").startswith("phase")]
+    assert len(bars) == 15
+    assert max(float(bar.get("x", 0)) + float(bar.get("width", 0)) for bar in bars) <= 1000
+
+
+def test_a_journal_without_times_puts_the_nodes_one_after_the_other() -> None:
+    without = [{**node, "began": None} for node in NODES]
+    assert charts.starts(without) == pytest.approx([0, NODES[0]["seconds"], NODES[0]["seconds"] + NODES[1]["seconds"]])
+
+
+def test_failures_are_drawn_and_their_absence_is_said() -> None:
+    assert "no failed request" in charts.load(sample.probes()["timeline"], NODES, 1000)
+    assert 'class="failed"' in charts.load(sample.probes(5)["timeline"], NODES, 372)
+
+
+def test_one_second_is_enough_for_a_plot() -> None:
+    parsed(charts.load([{"second": 1, "requests": 0, "failed": 0}], [], 372))
+
+
+def test_a_pair_without_a_value_says_so() -> None:
+    assert "before: not measured" in charts.pairs([charts.Pair("x", None, 1.0)], "", 2, "title")
+
+
+def test_texts_are_escaped() -> None:
+    picture = svg.Svg(10, 10, 'a "title" <b>')
+    picture.text(0, 0, "<script>")
+    picture.rect(0, 0, 1, 1, "x", tip="a & b")
+    assert "<script>" not in picture.markup()
+    parsed(picture.markup())
+
+
+@pytest.mark.parametrize(("top", "wanted", "expected"), [(10, 5, [0, 2, 4, 6, 8, 10]), (0.9, 3, [0, 0.5, 1.0]), (431, 3, [0, 200, 400, 600])])
+def test_marks_are_round_and_reach_the_top(top: float, wanted: int, expected: list[float]) -> None:
+    assert svg.marks(top, wanted) == expected
