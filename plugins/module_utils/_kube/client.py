@@ -149,6 +149,36 @@ class KubeClient:
             body["preconditions"] = {"uid": uid}
         return self._retry("DELETE", path, {"dryRun": "All"} if dry_run else {}, body)
 
+    # -- in pods
+
+    def run_in_pod(self, namespace: str, pod: str, container: str, command: t.Sequence[str]) -> str:
+        """The output (and error output) of a command that ends by itself.
+
+        :raises KubeError: when it cannot be run; the user needs the right to create C(pods/exec).
+        """
+        from kubernetes import client
+        from kubernetes.stream import stream
+
+        self.calls += 1
+        core = client.CoreV1Api(client.ApiClient(self._configuration))
+        try:
+            output = stream(
+                core.connect_get_namespaced_pod_exec,
+                pod,
+                namespace,
+                container=container,
+                command=list(command),
+                stdin=False,
+                stdout=True,
+                stderr=True,
+                tty=False,
+                _request_timeout=self._request_timeout,
+            )
+        except Exception as exc:  # the package, its websocket library and sockets each have their own
+            path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+            raise KubeError(int(getattr(exc, "status", 0) or 0), "Exec", str(getattr(exc, "reason", None) or exc), path) from exc
+        return str(output)
+
     # -- carrying out
 
     def _write_query(self, dry_run: bool) -> dict[str, t.Any]:
