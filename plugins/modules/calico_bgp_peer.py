@@ -253,12 +253,8 @@ class Peer:
     def run(self) -> dict[str, t.Any]:
         """Carry it out and return the module's results."""
         self._check_filters()
-        before = self._write()
-        results: dict[str, t.Any] = {
-            "changed": calico_bgp_peer_spec.comparable(before) != calico_bgp_peer_spec.comparable(self.spec),
-            "api": self.api,
-            "spec": self.spec,
-        }
+        changed, before = self._write()
+        results: dict[str, t.Any] = {"changed": changed, "api": self.api, "spec": self.spec}
         results["diff"] = {"before": before, "after": self.spec if results["changed"] else before}
         if self.params["wait"] and not self.check_mode:
             results.update(self._wait(results))
@@ -270,8 +266,8 @@ class Peer:
             if self.kube.get_or_none(calico_resources.path_of(self.api, "BGPFilter", name)) is None:
                 raise Failure(f"filters: there is no BGPFilter '{name}'; create it first, or leave it out")
 
-    def _write(self) -> Object:
-        """Make it so and return the specification that was there. Again when somebody else was quicker."""
+    def _write(self) -> tuple[bool, Object]:
+        """Make it so; whether that was a change, and the specification before. Again when somebody else was quicker."""
         for attempt in range(1, TRIES + 1):
             try:
                 return self._write_once()
@@ -280,7 +276,7 @@ class Peer:
                     raise
         raise AssertionError("unreachable")
 
-    def _write_once(self) -> Object:
+    def _write_once(self) -> tuple[bool, Object]:
         current = self.kube.get_or_none(self.path)
         before: Object = (current or {}).get("spec") or {}
         if self.params["state"] == "absent":
@@ -289,16 +285,17 @@ class Peer:
                     self.kube.delete(self.path, uid=current["metadata"].get("uid"), dry_run=self.check_mode)
                 except NotFound:
                     pass
-            return before
+            return current is not None, before
+        changed = current is None or calico_bgp_peer_spec.comparable(before) != calico_bgp_peer_spec.comparable(self.spec)
         try:
             if current is None:
                 document = calico_resources.document(self.api, KIND, self.params["name"], self.spec)
                 self.kube.create(self.collection, document, dry_run=self.check_mode)
-            elif calico_bgp_peer_spec.comparable(before) != calico_bgp_peer_spec.comparable(self.spec):
+            elif changed:
                 self.kube.replace(self.path, {**current, "spec": self.spec}, dry_run=self.check_mode)
         except Invalid as exc:
             raise Failure(self._refusal(exc)) from exc
-        return before
+        return changed, before
 
     def _refusal(self, error: KubeError) -> str:
         unknown = calico_bgp_peer_spec.unknown_field_option(error.message)
