@@ -131,6 +131,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import threading
 import time
 import typing as t
 
@@ -209,6 +210,7 @@ class Probe:
         self.address = str(ipaddress.ip_address(module.params["address"]))
         self.state_file = os.path.join(module.params["state_dir"], STATE_FILE)
         self.listener_file = os.path.join(module.params["state_dir"], LISTENER_FILE)
+        self.one_at_a_time = threading.Lock()  # run_command is not made for threads
 
     # -- reading
 
@@ -425,9 +427,10 @@ class Probe:
     def attempt(self, target: t.Mapping[str, str]) -> dict[str, t.Any]:
         """Look at the route and connect."""
         family = "-6" if ":" in target["address"] else "-4"
-        routes = json.loads(self.run("ip", "-j", family, "route", "show", "match", target["address"]) or "[]")
+        with self.one_at_a_time:
+            routes = json.loads(self.run("ip", "-j", family, "route", "show", "match", target["address"]) or "[]")
         route = calico_fabric.best_route(routes, target["address"])
-        result = {**target, "reachable": False, "route": calico_fabric.route_words(route), "milliseconds": None}
+        result: dict[str, t.Any] = {**target, "reachable": False, "route": calico_fabric.route_words(route), "milliseconds": None}
         result["reason"] = calico_fabric.route_problem(route)
         if result["reason"]:
             return result

@@ -28,7 +28,7 @@ def is_rolled_out(daemonset: Object) -> bool:
     """Whether every node that should have a pod has a Ready one of the newest template."""
     status = daemonset.get("status") or {}
     desired = status.get("desiredNumberScheduled", 0)
-    return (
+    return bool(
         status.get("observedGeneration", 0) >= daemonset["metadata"].get("generation", 0)
         and desired > 0
         and status.get("updatedNumberScheduled", 0) == desired
