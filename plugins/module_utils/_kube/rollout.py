@@ -57,7 +57,7 @@ def pod_problem(pod: Object) -> str | None:
             problems.append(f"{container['name']} waits: {waiting.get('reason')} {waiting.get('message') or ''}".strip())
         elif ended and ended.get("exitCode"):
             problems.append(f"{container['name']} ended with code {ended['exitCode']}: {ended.get('message') or ended.get('reason')}")
-        elif state.get("running") and not container.get("ready") and container.get("started", True):
+        elif "running" in state and not container.get("ready"):
             problems.append(f"{container['name']} runs but is not ready")
         if last and last.get("exitCode"):
             problems.append(f"{container['name']} was restarted {container.get('restartCount', 0)} times, last with code {last['exitCode']}")

@@ -49,6 +49,7 @@ def documents():
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
             "metadata": {"name": "ippools.crd.projectcalico.org", "creationTimestamp": None},
+            "spec": {"versions": [{"name": "v1", "schema": {"long": "text"}}]},
             "status": {"conditions": []},
         },
         None,
