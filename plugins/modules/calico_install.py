@@ -32,6 +32,7 @@ attributes:
   idempotent:
     support: full
   platform:
+    support: full
     platforms: posix
 options:
   manifest:
@@ -169,7 +170,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.rollout import Ro
 CONFIG_NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*\.conflist")
 METHOD = re.compile(r"(first-found|kubernetes-internal-ip|(can-reach|interface|skip-interface|cidr)=\S.*)")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-SMALLEST_MTU, LARGEST_MTU = 576, 65535
+SMALLEST_MTU = 576
+LARGEST_MTU = 65535
 POLL_SECONDS = 0.2
 
 
