@@ -87,7 +87,7 @@ def shell(script: str) -> tuple[str, ...]:
 
 
 FIND_CNI_CONFIGURATION = "[ ! -d /etc/cni/net.d ] || { find /etc/cni/net.d -iname '*flannel*'; grep -rli flannel /etc/cni/net.d; }"
-FIND_RESULTS = "grep -rlE '\"(type|networkName)\": *\"(flannel|cbr0)\"' /var/lib/cni 2>/dev/null"
+FIND_RESULTS = 'grep -rlE \'"(type|networkName)": *"(flannel|cbr0)"\' /var/lib/cni 2>/dev/null'
 FIND_MIGRATION = (
     "find /etc/cni/net.d /etc/systemd/system /run/systemd -name '*podnet*' 2>/dev/null; systemctl list-units --all --plain --no-legend 'podnet-*'"
 )

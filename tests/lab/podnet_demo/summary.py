@@ -10,6 +10,8 @@ from pathlib import Path
 
 from podnet_demo.report_html import fixed, measured, milliseconds, number, percent
 
+LEFTOVERS_SHOWN = 12
+
 Record = dict[str, t.Any]
 
 
@@ -23,7 +25,9 @@ def summary_text(report: Record, folder: Path) -> str:
     lines += ["", "Measured"]
     lines += [f"  {name:<34} {text}" for name, text in measurements(report)]
     if report["leftovers"]:
-        lines += ["", "Leftovers", *(f"  {line}" for line in report["leftovers"])]
+        lines += ["", "Leftovers", *(f"  {line}" for line in report["leftovers"][:LEFTOVERS_SHOWN])]
+        if len(report["leftovers"]) > LEFTOVERS_SHOWN:
+            lines.append(f"  and {len(report['leftovers']) - LEFTOVERS_SHOWN} more, see report.json")
     for task in (report["migration_run"] or {}).get("failed_tasks") or []:
         lines += ["", f"Failed: {task}"]
     for task in (report["second_run"] or {}).get("changed_tasks") or []:
