@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -91,23 +92,38 @@ def collect(lab: Lab, options: Options, started: float) -> report_json.Evidence:
         evidence.before = measure(lab, captures, "before")
         say(describe_measurement(evidence.before))
     if not options.skip_migration:
-        migrate(lab, options, load, evidence)
+        with keep_going(evidence):
+            migrate(lab, options, load, evidence)
     migrated = (evidence.first_run or {}).get("code") == 0
     if migrated and not options.skip_measure:
         say("measuring throughput, latency and bytes on the wire between zones, on Calico")
-        evidence.after = measure(lab, captures, "after")
-        say(describe_measurement(evidence.after))
+        with keep_going(evidence):
+            evidence.after = measure(lab, captures, "after")
+            say(describe_measurement(evidence.after))
     say("looking for traces of Flannel on every node and in the cluster, for pods that are not on Calico, and whether NetworkPolicies hold")
-    outcomes = leftovers.find(lab)
-    evidence.leftover_checks = [outcome.as_dict() for outcome in outcomes]
-    evidence.leftovers = leftovers.as_lines(outcomes)
-    evidence.pods = calico_state.pods_on_calico(lab)
-    evidence.policy = load.policy()
+    with keep_going(evidence):
+        outcomes = leftovers.find(lab)
+        evidence.leftover_checks = [outcome.as_dict() for outcome in outcomes]
+        evidence.leftovers = leftovers.as_lines(outcomes)
+    with keep_going(evidence):
+        evidence.pods = calico_state.pods_on_calico(lab)
+        evidence.policy = load.policy()
     if migrated and not options.skip_second_run:
         say("running the playbook a second time: it must change nothing")
-        evidence.second_run = playbook(lab, options, "second-run", {}, lambda: None).as_dict()
+        with keep_going(evidence):
+            evidence.second_run = playbook(lab, options, "second-run", {}, lambda: None).as_dict()
     evidence.finished = time.time()
     return evidence
+
+
+@contextlib.contextmanager
+def keep_going(evidence: report_json.Evidence) -> t.Iterator[None]:
+    """An error in one stage must not lose what the others found: remember it, and a promise stays broken."""
+    try:
+        yield
+    except LabError as error:
+        say(f"error: {error}")
+        evidence.errors.append(str(error))
 
 
 def migrate(lab: Lab, options: Options, load: Load, evidence: report_json.Evidence) -> None:

@@ -48,6 +48,7 @@ REQUIRED: t.Mapping[str, tuple[type, ...]] = {
     "timeline": (list,),
     "failures": (list,),
     "savings": (list,),
+    "errors": (list,),
     "promises": (list,),
     "kept": (bool,),
     "versions": (dict,),
@@ -74,6 +75,7 @@ class Evidence:
     pods: Record | None = None
     policy: Record | None = None
     encapsulated_under_load: int | None = None
+    errors: list[str] = dataclasses.field(default_factory=list)
 
 
 def build(evidence: Evidence) -> Record:
@@ -109,6 +111,7 @@ def build(evidence: Evidence) -> Record:
         "policy": evidence.policy,
         "migration_run": evidence.first_run,
         "second_run": evidence.second_run,
+        "errors": evidence.errors,
         "findings": (evidence.migration or {}).get("findings") or [],
         "probers": evidence.probes.get("probers", 0),
         "longest_prober_lag_ms": evidence.probes.get("longest_lag_ms", 0.0),
@@ -120,7 +123,7 @@ def build(evidence: Evidence) -> Record:
         "versions": evidence.versions,
     }
     report["promises"] = promises(report)
-    report["kept"] = all(promise["kept"] for promise in report["promises"])
+    report["kept"] = all(promise["kept"] for promise in report["promises"]) and not evidence.errors
     return report
 
 

@@ -28,6 +28,8 @@ def summary_text(report: Record, folder: Path) -> str:
         lines += ["", "Leftovers", *(f"  {line}" for line in report["leftovers"][:LEFTOVERS_SHOWN])]
         if len(report["leftovers"]) > LEFTOVERS_SHOWN:
             lines.append(f"  and {len(report['leftovers']) - LEFTOVERS_SHOWN} more, see report.json")
+    for error in report["errors"]:
+        lines += ["", f"Error: {error}"]
     for task in (report["migration_run"] or {}).get("failed_tasks") or []:
         lines += ["", f"Failed: {task}"]
     for task in (report["second_run"] or {}).get("changed_tasks") or []:

@@ -103,3 +103,13 @@ def test_the_page_shows_what_went_wrong_and_escapes_it() -> None:
     assert "&lt;flannel.1&gt;" in page
     assert "<flannel.1>" not in page
     assert "connect timeout" in page
+
+
+def test_an_error_in_a_stage_is_shown_and_is_no_success() -> None:
+    evidence = sample.evidence()
+    evidence.errors = ["iperf3 failed: no route"]
+    report = report_json.build(evidence)
+    assert report["kept"] is False
+    page = report_html.render(report)
+    assert "The demo had an error." in page
+    assert "iperf3 failed: no route" in page
