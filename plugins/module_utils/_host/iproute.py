@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Links, addresses, neighbours and routes, as iproute2 prints them in JSON."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.podnet.cni.plugins.module_utils._host import commands
+
+Record = dict[str, t.Any]
+
+# Numbers of /etc/iproute2/rt_protos that a node's iproute2 may not name.
+_PROTOCOLS = {"12": "bird"}
+
+
+def _json(words: t.Sequence[str]) -> list[Record]:
+    text = commands.run(words).stdout.strip()
+    return [entry for entry in json.loads(text) if entry] if text else []
+
+
+def read_links() -> list[Record]:
+    """Everything about links at once, addresses and counters included (C(ip -details -statistics address))."""
+    return _json(["ip", "-json", "-details", "-statistics", "address", "show"])
+
+
+def link_facts(link: Record) -> Record:
+    """One entry of C(podnet_node.links)."""
+    return {
+        "name": link["ifname"],
+        "index": link.get("ifindex"),
+        "kind": (link.get("linkinfo") or {}).get("info_kind"),
+        "mtu": link.get("mtu"),
+        "mac": link.get("address"),
+        "operstate": link.get("operstate"),
+        "master": link.get("master"),
+    }
+
+
+def addresses_of(link: Record) -> list[str]:
+    """IPv4 addresses with prefix length."""
+    return [f"{entry['local']}/{entry['prefixlen']}" for entry in link.get("addr_info") or [] if entry.get("family") == "inet"]
+
+
+def vxlan_facts(link: Record) -> Record | None:
+    """One entry of C(podnet_node.vxlan), None for other links."""
+    info = link.get("linkinfo") or {}
+    if info.get("info_kind") != "vxlan":
+        return None
+    data = info.get("info_data") or {}
+    stats = link.get("stats64") or link.get("stats") or {}
+    return {
+        "name": link["ifname"],
+        "vni": data.get("id"),
+        "port": data.get("port"),
+        "mtu": link.get("mtu"),
+        "mac": link.get("address"),
+        "local": data.get("local"),
+        "underlay": data.get("link"),
+        "learning": bool(data.get("learning", False)),
+        "addresses": addresses_of(link),
+        "rx_packets": (stats.get("rx") or {}).get("packets", 0),
+        "tx_packets": (stats.get("tx") or {}).get("packets", 0),
+    }
+
+
+def bridge_facts(links: t.Sequence[Record], name: str) -> Record | None:
+    """A bridge with its ports, None when there is no link of this name."""
+    link = next((link for link in links if link["ifname"] == name), None)
+    if link is None:
+        return None
+    return {
+        "name": name,
+        "mac": link.get("address"),
+        "mtu": link.get("mtu"),
+        "addresses": addresses_of(link),
+        "ports": [port["ifname"] for port in links if port.get("master") == name],
+    }
+
+
+def full_destination(destination: str) -> str:
+    """A route's destination as CIDR."""
+    if destination == "default":
+        return "0.0.0.0/0"
+    return destination if "/" in destination else f"{destination}/32"
+
+
+def route_facts(route: Record) -> Record:
+    """One entry of C(podnet_node.routes)."""
+    via = route.get("via") or {}
+    protocol = str(route.get("protocol", "boot"))
+    return {
+        "destination": full_destination(route["dst"]),
+        "gateway": route.get("gateway") or via.get("host"),
+        "device": route.get("dev"),
+        "protocol": _PROTOCOLS.get(protocol, protocol),
+        "type": route.get("type", "unicast"),
+        "metric": route.get("metric", 0),
+        "table": str(route.get("table", "main")),
+        "scope": route.get("scope", "global"),
+        "flags": route.get("flags") or [],
+        "hops": [hop.get("gateway") for hop in route.get("nexthops") or []],
+    }
+
+
+def read_routes() -> list[Record]:
+    """IPv4 routes of all tables but C(local)."""
+    routes = [route_facts(route) for route in _json(["ip", "-json", "-details", "-4", "route", "show", "table", "all"])]
+    return [route for route in routes if route["table"] != "local" and route["type"] not in ("local", "broadcast")]
+
+
+def read_neighbors() -> list[Record]:
+    """IPv4 neighbour entries."""
+    return [
+        {
+            "address": entry.get("dst"),
+            "mac": entry.get("lladdr"),
+            "device": entry.get("dev"),
+            "state": ",".join(entry.get("state") or []),
+        }
+        for entry in _json(["ip", "-json", "-4", "neighbor", "show"])
+    ]
+
+
+def read_fdb(devices: t.Sequence[str]) -> list[Record]:
+    """Forwarding entries of VXLAN devices; no call when there is no device."""
+    if not devices:
+        return []
+    return [
+        {"device": entry.get("ifname"), "mac": entry.get("mac"), "destination": entry.get("dst"), "state": entry.get("state")}
+        for entry in _json(["bridge", "-json", "fdb", "show"])
+        if entry.get("ifname") in devices and entry.get("dst")
+    ]

@@ -1,0 +1,32 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kernel settings, read from /proc/sys."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+ROOT = Path("/proc/sys")
+
+
+def path_of(name: str) -> Path:
+    """File of a setting. As sysctl(8) does, a slash in a name stands for a dot in the name of a link (C(net.ipv4.conf.flannel/1.mtu))."""
+    return ROOT.joinpath(*(part.replace("/", ".") for part in name.split(".")))
+
+
+def read(names: t.Iterable[str]) -> dict[str, str]:
+    """Values by name; settings that this kernel does not have are left out."""
+    values = {}
+    for name in names:
+        try:
+            values[name] = " ".join(path_of(name).read_text(encoding="ascii").split())
+        except OSError:
+            continue
+    return values
+
+
+def of_link(setting: str, link: str) -> str:
+    """Name of an IPv4 setting of one link."""
+    return f"net.ipv4.conf.{link.replace('.', '/')}.{setting}"
