@@ -1,0 +1,840 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Probe Services, NodePorts, pods, a stream, UDP and DNS without pause, and write down every failure.
+
+One file, standard library only: it runs on nodes and in pods. Each kind starts a request at each interval, whether or not
+earlier ones are answered yet, so an outage is seen at its full length. A request gets one attempt and one deadline. What is
+late because this process itself got no CPU time counts as failed too; C(lag_ms) in the record tells the two apart.
+
+Files in the output folder: NAME.summary.json (rewritten each second), NAME.failures.jsonl (a line a failure),
+NAME.seconds.jsonl (a line a second).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import contextlib
+import errno
+import json
+import math
+import os
+import random
+import re
+import signal
+import socket
+import struct
+import sys
+import time
+import typing as t
+
+FORMAT = 1
+GREETING_SIZE = 512
+BYE = b"BYE"
+DNS_PORT = 53
+DNS_TYPE_A = 1
+DNS_CLASS_IN = 1
+DNS_NXDOMAIN = 3
+DNS_RECEIVE_SIZE = 1232
+STREAM_GIVE_UP_MS = 10_000
+STREAM_CHECK_MS = 100
+MAX_FAILURE_LINES = 20_000
+MAX_OUTAGES = 200
+BUCKETS_PER_DOUBLING = 4
+KINDS = ("clusterip", "nodeport", "pod", "stream", "udp", "dns")
+
+Address = tuple[str, int]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text names the field and the remedy."""
+
+
+class DnsError(Exception):
+    """A name server said no, or something that is not an answer."""
+
+
+# --- DNS ---------------------------------------------------------------------------------------------------------------
+
+
+def build_query(name: str, identifier: int) -> bytes:
+    """An A query with recursion desired and EDNS(0), so that many addresses fit (RFC 1035, RFC 6891)."""
+    labels = [label.encode("ascii") for label in name.rstrip(".").split(".")]
+    if not all(0 < len(label) < 64 for label in labels):
+        raise DnsError(f"{name} is not a host name")
+    question = b"".join(bytes([len(label)]) + label for label in labels) + b"\0" + struct.pack("!HH", DNS_TYPE_A, DNS_CLASS_IN)
+    header = struct.pack("!6H", identifier, 0x0100, 1, 0, 0, 1)
+    return header + question + b"\0" + struct.pack("!HHIH", 41, DNS_RECEIVE_SIZE, 0, 0)
+
+
+def _skip_name(data: bytes, offset: int) -> int:
+    while True:
+        length = data[offset]
+        if length >= 0xC0:
+            return offset + 2
+        offset += 1 + length
+        if not length:
+            return offset
+
+
+def parse_answer(data: bytes, identifier: int) -> list[str]:
+    """The addresses of an answer; an unknown name has none."""
+    try:
+        answered, flags, questions, answers = struct.unpack_from("!4H", data)
+        if answered != identifier or not flags & 0x8000:
+            raise DnsError("not the answer to this query")
+        code = flags & 0x000F
+        if code == DNS_NXDOMAIN:
+            return []
+        if code:
+            raise DnsError(f"response code {code}")
+        offset = 12
+        for _question in range(questions):
+            offset = _skip_name(data, offset) + 4
+        addresses = []
+        for _answer in range(answers):
+            offset = _skip_name(data, offset)
+            kind, network, _ttl, size = struct.unpack_from("!HHIH", data, offset)
+            offset += 10
+            if kind == DNS_TYPE_A and network == DNS_CLASS_IN and size == 4:
+                addresses.append(socket.inet_ntoa(data[offset : offset + 4]))
+            offset += size
+        return addresses
+    except (IndexError, struct.error, OSError) as error:
+        raise DnsError("malformed answer") from error
+
+
+async def resolve(server: Address, name: str, timeout: float) -> list[str]:
+    """Ask a name server once."""
+    loop = asyncio.get_running_loop()
+    identifier = random.getrandbits(16)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        connection.setblocking(False)
+        connection.connect(server)
+        connection.send(build_query(name, identifier))
+        data = await asyncio.wait_for(loop.sock_recv(connection, 4096), timeout)
+    return parse_answer(data, identifier)
+
+
+# --- Counting ----------------------------------------------------------------------------------------------------------
+
+
+class Histogram:
+    """Counts of milliseconds in buckets that grow by a constant factor, so that histograms can be added up."""
+
+    def __init__(self) -> None:
+        self.counts: collections.Counter[int] = collections.Counter()
+        self.largest = 0.0
+
+    def add(self, milliseconds: float) -> None:
+        """Count one value."""
+        self.counts[math.ceil(math.log2(max(milliseconds, 0.01)) * BUCKETS_PER_DOUBLING)] += 1
+        self.largest = max(self.largest, milliseconds)
+
+    def quantile(self, share: float) -> float | None:
+        """The upper bound of the bucket that holds this quantile."""
+        wanted = share * sum(self.counts.values())
+        seen = 0
+        for bucket in sorted(self.counts):
+            seen += self.counts[bucket]
+            if seen >= wanted:
+                return round(min(2 ** (bucket / BUCKETS_PER_DOUBLING), self.largest), 3)
+        return None
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """Quantiles for people, counts for adding up."""
+        return {
+            "p50": self.quantile(0.5),
+            "p99": self.quantile(0.99),
+            "max": round(self.largest, 3),
+            "buckets": {str(bucket): self.counts[bucket] for bucket in sorted(self.counts)},
+        }
+
+
+class OutageTracker:
+    """Outages of one target: from the last success before to the first success after a run of failures."""
+
+    def __init__(self) -> None:
+        self.good: float | None = None
+        self.failing_since: float | None = None
+        self.last_failure = 0.0
+
+    def failure(self, begin: float, end: float) -> None:
+        """A request failed."""
+        if self.failing_since is None:
+            self.failing_since = begin if self.good is None else self.good
+        self.last_failure = max(self.last_failure, end)
+
+    def success(self, end: float) -> tuple[float, float] | None:
+        """A request succeeded; returns begin and end of the outage that is over now, if there was one."""
+        begin, self.failing_since = self.failing_since, None
+        self.good = end if self.good is None else max(self.good, end)
+        return None if begin is None else (begin, end)
+
+    def unfinished(self) -> tuple[float, float] | None:
+        """Begin and latest known moment of an outage that is not over."""
+        return None if self.failing_since is None else (self.failing_since, self.last_failure)
+
+
+class Attempt:
+    """One request from begin to end."""
+
+    __slots__ = ("begin", "end", "error", "lag_before", "payload", "settled", "socket", "target")
+
+    def __init__(self, target: str, begin: float, lag_before: float = 0.0) -> None:
+        self.target = target
+        self.begin = begin
+        self.end = begin
+        self.error: str | None = None
+        self.settled = False
+        self.socket: socket.socket | None = None
+        self.payload = b""
+        self.lag_before = lag_before
+
+
+class Statistics:
+    """Everything that is counted for one kind."""
+
+    def __init__(self, kind: str, recorder: Recorder, warm_until: float) -> None:
+        self.kind = kind
+        self.recorder = recorder
+        self.warm_until = warm_until
+        self.requests = 0
+        self.failed = 0
+        self.warmup_failed = 0
+        self.skipped = 0
+        self.histogram = Histogram()
+        self.outages: list[dict[str, t.Any]] = []
+        self.longest_outage = 0.0
+        self.extra: dict[str, t.Any] = {}
+        self._trackers: dict[str, OutageTracker] = {}
+        self._good_once = False
+
+    def settle(self, attempt: Attempt) -> None:
+        """Count a finished request; must be called in the order in which the requests began."""
+        if attempt.error is None:
+            self.succeeded(attempt.target, attempt.begin, attempt.end)
+        else:
+            self.failed_request(attempt.target, attempt.begin, attempt.end, attempt.error, attempt.lag_before)
+
+    def succeeded(self, target: str, begin: float, end: float) -> None:
+        """Count a request that was answered."""
+        self._good_once = True
+        milliseconds = (end - begin) * 1000
+        self.requests += 1
+        self.histogram.add(milliseconds)
+        self.recorder.in_second(self.kind, begin, failed=False, milliseconds=milliseconds)
+        self.good(target, end)
+
+    def good(self, target: str, end: float) -> None:
+        """The target works at this moment."""
+        over = self._tracker(target).success(end)
+        if over:
+            self._outage(target, *over)
+
+    def failed_request(self, target: str, begin: float, end: float, error: str, lag_before: float) -> None:
+        """Count a request that was not answered."""
+        if not self._good_once and begin < self.warm_until:
+            self.warmup_failed += 1
+            return
+        self.requests += 1
+        self.failed += 1
+        self._tracker(target).failure(begin, end)
+        self.recorder.in_second(self.kind, begin, failed=True, milliseconds=(end - begin) * 1000)
+        self.recorder.failure(self.kind, target, begin, end, error, lag_before)
+
+    def _tracker(self, target: str) -> OutageTracker:
+        return self._trackers.setdefault(target, OutageTracker())
+
+    def _outage(self, target: str, begin: float, end: float) -> None:
+        self.longest_outage = max(self.longest_outage, end - begin)
+        if len(self.outages) < MAX_OUTAGES:
+            self.outages.append(self._outage_record(target, begin, end, over=True))
+
+    def _outage_record(self, target: str, begin: float, end: float, over: bool) -> dict[str, t.Any]:
+        return {"time": self.recorder.wall(begin), "target": target, "milliseconds": round((end - begin) * 1000, 1), "over": over}
+
+    def as_dict(self) -> dict[str, t.Any]:
+        """The kind's part of the summary."""
+        unfinished = [(target, *span) for target, tracker in self._trackers.items() for span in [tracker.unfinished()] if span]
+        longest = max([self.longest_outage, *(end - begin for _target, begin, end in unfinished)])
+        return {
+            "requests": self.requests,
+            "failed": self.failed,
+            "warmup_failed": self.warmup_failed,
+            "skipped": self.skipped,
+            "longest_outage_ms": round(longest * 1000, 1),
+            "outages": self.outages + [self._outage_record(*entry, over=False) for entry in unfinished],
+            "latency_ms": self.histogram.as_dict(),
+            **self.extra,
+        }
+
+
+# --- Writing -----------------------------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """The prober's files. Times are those of the loop; C(wall) turns them into seconds since 1970."""
+
+    def __init__(self, config: Config, now: float) -> None:
+        self.config = config
+        self.started = now
+        self.longest_lag = 0.0
+        self.lag_total = 0.0
+        self._lag_counted_until = now
+        self.statistics: list[Statistics] = []
+        self._wall_offset = time.time() - now
+        self._seconds: dict[int, dict[str, list[float]]] = {}
+        self._failure_lines = 0
+        os.makedirs(config.out, exist_ok=True)
+        base = os.path.join(config.out, f"{config.id}.{int(self._wall_offset + now)}")
+        self.summary_path = f"{base}.summary.json"
+        self.failures_path = f"{base}.failures.jsonl"
+        self.seconds_path = f"{base}.seconds.jsonl"
+
+    def wall(self, moment: float) -> float:
+        """Seconds since 1970."""
+        return round(moment + self._wall_offset, 3)
+
+    def late(self, wanted: float, now: float) -> None:
+        """This process ran later than it wanted to; time that several timers were late counts once."""
+        self.longest_lag = max(self.longest_lag, now - wanted)
+        self.lag_total += max(0.0, now - max(wanted, self._lag_counted_until))
+        self._lag_counted_until = now
+
+    def in_second(self, kind: str, begin: float, failed: bool, milliseconds: float) -> None:
+        """Add a request to the second in which it began."""
+        entry = self._seconds.setdefault(int(begin + self._wall_offset), {}).setdefault(kind, [0, 0, 0.0])
+        entry[0] += 1
+        entry[1] += failed
+        entry[2] = max(entry[2], round(milliseconds, 2))
+
+    def failure(self, kind: str, target: str, begin: float, end: float, error: str, lag_before: float) -> None:
+        """Append a line about a failure, at once."""
+        self._failure_lines += 1
+        if self._failure_lines > MAX_FAILURE_LINES:
+            return
+        record = {
+            "time": self.wall(begin),
+            "id": self.config.id,
+            "kind": kind,
+            "target": target,
+            "error": error,
+            "milliseconds": round((end - begin) * 1000, 1),
+            "lag_ms": round((self.lag_total - lag_before) * 1000, 1),
+        }
+        with open(self.failures_path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def write(self, now: float, ended: bool = False) -> None:
+        """Rewrite the summary, and append the seconds that cannot change any more."""
+        complete = now + self._wall_offset - self.config.timeout - 1
+        seconds = sorted(second for second in self._seconds if ended or second < complete - 1)
+        if seconds:
+            with open(self.seconds_path, "a", encoding="utf-8") as file:
+                for second in seconds:
+                    file.write(json.dumps({"second": second, "kinds": self._seconds.pop(second)}) + "\n")
+        summary = {
+            "format": FORMAT,
+            "id": self.config.id,
+            "node": self.config.node,
+            "place": self.config.place,
+            "started": self.wall(self.started),
+            "updated": self.wall(now),
+            "ended": ended,
+            "cpu_seconds": round(time.process_time(), 3),
+            "longest_lag_ms": round(self.longest_lag * 1000, 1),
+            "kinds": {statistics.kind: statistics.as_dict() for statistics in self.statistics},
+        }
+        temporary = f"{self.summary_path}.new"
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(summary, file)
+        os.replace(temporary, self.summary_path)
+
+
+# --- Addresses ---------------------------------------------------------------------------------------------------------
+
+
+class AddressBook:
+    """The addresses of one target: fixed, or those that names have in DNS, kept fresh; handed out in turn."""
+
+    def __init__(self, target: Target, config: Config) -> None:
+        self.names = target.names
+        self.port = target.port
+        self.refresh = target.refresh
+        self.server = (config.dns_server, config.dns_port)
+        self.timeout = config.timeout
+        self.resolved = asyncio.Event()
+        self.failed_refreshes = 0
+        self._by_name: dict[str, list[str]] = {}
+        self._addresses = list(target.addresses)
+        self._turn = random.randrange(1000)
+        if not self.names:
+            self.resolved.set()
+
+    def next(self) -> str | None:
+        """The address whose turn it is."""
+        if not self._addresses:
+            return None
+        self._turn += 1
+        return self._addresses[self._turn % len(self._addresses)]
+
+    async def keep_fresh(self) -> None:
+        """Resolve the names until they are known, and again at each refresh interval."""
+        while self.names:
+            for name in self.names:
+                try:
+                    self._by_name[name] = await resolve(self.server, name, self.timeout)
+                except (DnsError, OSError, asyncio.TimeoutError):
+                    self.failed_refreshes += 1
+            self._addresses = sorted({address for addresses in self._by_name.values() for address in addresses})
+            known = len(self._by_name) == len(self.names) and bool(self._addresses)
+            if known:
+                self.resolved.set()
+                if not self.refresh:
+                    return
+            await asyncio.sleep(self.refresh if known else 0.2)
+
+
+# --- Probes ------------------------------------------------------------------------------------------------------------
+
+
+def describe(error: OSError) -> str:
+    """An error of a socket, short."""
+    return errno.errorcode.get(error.errno or 0, str(error))
+
+
+class Probe:
+    """Starts a request at each interval and settles them in order. Callbacks only: a task a request would cost too much."""
+
+    socket_type = socket.SOCK_STREAM
+
+    def __init__(self, target: Target, config: Config, book: AddressBook, statistics: Statistics) -> None:
+        self.target = target
+        self.config = config
+        self.book = book
+        self.statistics = statistics
+        self.loop = asyncio.get_running_loop()
+        self._waiting: collections.deque[Attempt] = collections.deque()
+        self._next = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin, a little later than the other probes do."""
+        self._next = self.loop.time() + random.random() * self.target.interval
+        self._timer = self.loop.call_at(self._next, self._tick)
+
+    def stop(self) -> None:
+        """Start no more requests."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def drain(self) -> None:
+        """Wait for the requests that are under way."""
+        while self._waiting:
+            self._expire(self.loop.time())
+            await asyncio.sleep(0.02)
+
+    def _tick(self) -> None:
+        now = self.loop.time()
+        self.statistics.recorder.late(self._next, now)
+        self._expire(now)
+        self._begin(now)
+        self._next += self.target.interval
+        if self._next <= now:
+            missed = math.ceil((now - self._next) / self.target.interval)
+            self.statistics.skipped += missed
+            self._next += missed * self.target.interval
+        self._timer = self.loop.call_at(self._next, self._tick)
+
+    def _expire(self, now: float) -> None:
+        for attempt in self._waiting:
+            if attempt.begin + self.config.timeout > now:
+                break
+            if not attempt.settled:
+                self._finish(attempt, self._timeout_error(attempt))
+        self._settle()
+
+    def _timeout_error(self, attempt: Attempt) -> str:
+        return "no answer in time"
+
+    def _begin(self, now: float) -> None:
+        address = self.book.next()
+        if address is None:
+            attempt = Attempt(",".join(self.target.names), now, self.statistics.recorder.lag_total)
+            self._waiting.append(attempt)
+            self._finish(attempt, "no address is known")
+            return
+        attempt = Attempt(f"{address}:{self.target.port}", now, self.statistics.recorder.lag_total)
+        self._waiting.append(attempt)
+        try:
+            attempt.socket = socket.socket(socket.AF_INET, self.socket_type)
+            attempt.socket.setblocking(False)
+            code = attempt.socket.connect_ex((address, self.target.port))
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, os.strerror(code))
+            self._connected(attempt)
+        except OSError as error:
+            self._finish(attempt, describe(error))
+            return
+        self.loop.add_reader(attempt.socket, self._readable, attempt)
+
+    def _connected(self, attempt: Attempt) -> None:
+        """The socket exists and knows its peer."""
+
+    def _readable(self, attempt: Attempt) -> None:
+        assert attempt.socket is not None
+        try:
+            data = attempt.socket.recv(GREETING_SIZE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._finish(attempt, describe(error))
+        else:
+            self._finish(attempt, self._judge(attempt, data))
+        self._settle()
+
+    def _judge(self, attempt: Attempt, data: bytes) -> str | None:
+        """What is wrong with the answer, None when it is good."""
+        return None if data else "closed without an answer"
+
+    def _finish(self, attempt: Attempt, error: str | None) -> None:
+        attempt.end = self.loop.time()
+        attempt.settled = True
+        if attempt.socket is not None:
+            self.loop.remove_reader(attempt.socket)
+            attempt.socket.close()
+            attempt.socket = None
+        late = attempt.end - attempt.begin > self.config.timeout
+        attempt.error = "answer came too late" if error is None and late else error
+
+    def _settle(self) -> None:
+        while self._waiting and self._waiting[0].settled:
+            self.statistics.settle(self._waiting.popleft())
+
+
+class ConnectionProbe(Probe):
+    """A new TCP connection that must bring a greeting. One wait is enough: a socket whose connect fails is readable too."""
+
+    def _timeout_error(self, attempt: Attempt) -> str:
+        try:
+            assert attempt.socket is not None
+            attempt.socket.getpeername()
+        except OSError:
+            return "connect timeout"
+        return "read timeout"
+
+
+class EchoProbe(Probe):
+    """A datagram from a new port that must come back."""
+
+    socket_type = socket.SOCK_DGRAM
+    _number = 0
+
+    def _connected(self, attempt: Attempt) -> None:
+        assert attempt.socket is not None
+        self._number += 1
+        attempt.payload = b"%s %d" % (self.config.id.encode(), self._number)
+        attempt.socket.send(attempt.payload)
+
+    def _judge(self, attempt: Attempt, data: bytes) -> str | None:
+        return None if data == attempt.payload else "another datagram came back"
+
+
+class DnsProbe(Probe):
+    """A query from a new port for a name that must have an address."""
+
+    socket_type = socket.SOCK_DGRAM
+
+    def _connected(self, attempt: Attempt) -> None:
+        assert attempt.socket is not None
+        attempt.payload = build_query(self.target.query, random.getrandbits(16))
+        attempt.socket.send(attempt.payload)
+
+    def _judge(self, attempt: Attempt, data: bytes) -> str | None:
+        try:
+            return None if parse_answer(data, int.from_bytes(attempt.payload[:2], "big")) else "no address in the answer"
+        except DnsError as error:
+            return str(error)
+
+
+class StreamProbe:
+    """One long-lived connection that must bring a line all the time; opened again when it ends.
+
+    An end after C(BYE) is intended. An end without it, or no line for longer than the timeout, is a failure.
+    A request is a connection that was opened.
+    """
+
+    def __init__(self, target: Target, config: Config, book: AddressBook, statistics: Statistics) -> None:
+        self.target = target
+        self.config = config
+        self.book = book
+        self.statistics = statistics
+        self.loop = asyncio.get_running_loop()
+        self.longest_gap = 0.0
+        self.lines = 0
+        self.graceful_ends = 0
+        self.missing_lines = 0
+        self._socket: socket.socket | None = None
+        self._begin = 0.0
+        self._lag_before = 0.0
+        self._last_line: float | None = None
+        self._connected = False
+        self._gap_counted = False
+        self._number: int | None = None
+        self._rest = b""
+        self._timer: asyncio.TimerHandle | None = None
+        self._label = ",".join(target.names or target.addresses) + f":{target.port}"
+        self._publish()
+
+    def start(self) -> None:
+        """Open the stream and watch it."""
+        self._open()
+        self._watch()
+
+    def stop(self) -> None:
+        """Close the stream; that is no failure."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._close()
+
+    async def drain(self) -> None:
+        """Nothing is under way after C(stop)."""
+
+    def _publish(self) -> None:
+        self.statistics.extra.update(
+            lines=self.lines,
+            graceful_ends=self.graceful_ends,
+            missing_lines=self.missing_lines,
+            longest_gap_ms=round(self.longest_gap * 1000, 1),
+        )
+
+    def _open(self) -> None:
+        now = self.loop.time()
+        self._begin = now
+        self._lag_before = self.statistics.recorder.lag_total
+        self._connected = self._gap_counted = False
+        self._number = None
+        self._rest = b""
+        address = self.book.next()
+        if address is None:
+            self._failed("no address is known")
+            return
+        try:
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            self._socket.setblocking(False)
+            code = self._socket.connect_ex((address, self.target.port))
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, os.strerror(code))
+        except OSError as error:
+            self._failed(describe(error))
+            return
+        self.loop.add_reader(self._socket, self._readable)
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self.loop.remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def _failed(self, error: str) -> None:
+        """Count a failure and close; C(_watch) opens it again."""
+        begin = self._begin if not self._connected or self._last_line is None else self._last_line
+        self.statistics.failed_request(self._label, begin, self.loop.time(), error, self._lag_before)
+        self._close()
+
+    def _readable(self) -> None:
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._failed(describe(error))
+            return
+        if data:
+            self._lines(data)
+            return
+        if self._rest == BYE:
+            self.graceful_ends += 1
+            self._close()
+            self._open()
+        else:
+            self._failed("closed without BYE")
+        self._publish()
+
+    def _lines(self, data: bytes) -> None:
+        now = self.loop.time()
+        if self._last_line is not None:
+            self.longest_gap = max(self.longest_gap, now - self._last_line)
+        if not self._connected:
+            self._connected = True
+            self.statistics.succeeded(self._label, self._begin, now)
+        else:
+            self._check_gap(now)
+            self.statistics.good(self._label, now)
+        self._gap_counted = False
+        self._last_line = now
+        self._lag_before = self.statistics.recorder.lag_total
+        *lines, rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if line == BYE:
+                rest = BYE
+                break
+            if not line.isdigit():
+                self._failed("malformed line")
+                return
+            self._numbered(int(line))
+        self._rest = rest
+
+    def _numbered(self, number: int) -> None:
+        self.lines += 1
+        if self._number is not None:
+            self.missing_lines += number - self._number - 1
+        self._number = number
+
+    def _check_gap(self, now: float) -> None:
+        if self._last_line is None or self._gap_counted or now - self._last_line <= self.config.timeout:
+            return
+        self._gap_counted = True
+        error = f"no line for more than {self.config.timeout * 1000:.0f} ms"
+        self.statistics.failed_request(self._label, self._last_line, now, error, self._lag_before)
+
+    def _watch(self) -> None:
+        now = self.loop.time()
+        if self._socket is None:
+            self._open()
+        elif not self._connected:
+            if now - self._begin > self.config.timeout:
+                self._failed("connect timeout")
+        elif self._last_line is not None:
+            gap = now - self._last_line
+            self.longest_gap = max(self.longest_gap, gap)
+            self._check_gap(now)
+            if gap > STREAM_GIVE_UP_MS / 1000:
+                self._close()
+        self._publish()
+        self._timer = self.loop.call_later(STREAM_CHECK_MS / 1000, self._watch)
+
+
+PROBES: dict[str, t.Any] = {
+    "clusterip": ConnectionProbe,
+    "nodeport": ConnectionProbe,
+    "pod": ConnectionProbe,
+    "stream": StreamProbe,
+    "udp": EchoProbe,
+    "dns": DnsProbe,
+}
+
+
+# --- Configuration -----------------------------------------------------------------------------------------------------
+
+
+class Target:
+    """What one kind probes."""
+
+    def __init__(self, entry: t.Mapping[str, t.Any], config: Config) -> None:
+        self.kind = str(entry.get("kind"))
+        if self.kind not in KINDS:
+            raise ConfigError(f"targets: kind {self.kind}: use one of {', '.join(KINDS)}")
+        self.interval = float(entry.get("interval_ms", config.interval * 1000)) / 1000
+        if self.interval <= 0:
+            raise ConfigError(f"targets: {self.kind}: interval_ms {entry['interval_ms']}: use a number above 0")
+        self.refresh = float(entry.get("refresh_ms", 0)) / 1000
+        self.names = [str(name) for name in entry.get("names", [])]
+        self.addresses = [str(address) for address in entry.get("addresses", [])]
+        self.port = int(entry.get("port", 0))
+        self.query = ""
+        if self.kind == "dns":
+            if not self.names:
+                raise ConfigError("targets: dns: names is empty: give the name to ask for")
+            self.query, self.names, self.addresses, self.port = self.names[0], [], [config.dns_server], config.dns_port
+        if not self.names and not self.addresses:
+            raise ConfigError(f"targets: {self.kind}: give names or addresses")
+        if not 0 < self.port < 65536:
+            raise ConfigError(f"targets: {self.kind}: port {self.port}: use 1 to 65535")
+
+
+class Config:
+    """The configuration, checked. Times are in seconds."""
+
+    def __init__(self, data: t.Mapping[str, t.Any]) -> None:
+        try:
+            self.id = str(data["id"])
+            self.out = str(data["out"])
+        except KeyError as error:
+            raise ConfigError(f"{error.args[0]} is missing: give it in the file or on the command line") from error
+        if not re.fullmatch(r"[A-Za-z0-9._-]+", self.id):
+            raise ConfigError(f"id {self.id}: use letters, digits, dots, dashes and underscores; it becomes a file name")
+        self.node = str(data.get("node", ""))
+        self.place = str(data.get("place", "node"))
+        self.interval = float(data.get("interval_ms", 50)) / 1000
+        self.timeout = float(data.get("timeout_ms", 1000)) / 1000
+        self.warmup = float(data.get("warmup_ms", 0)) / 1000
+        self.max_seconds = float(data.get("max_seconds", 3600))
+        self.linger = bool(data.get("linger", False))
+        self.dns_server = str(data.get("dns_server", ""))
+        self.dns_port = int(data.get("dns_port", DNS_PORT))
+        self.targets = [Target(entry, self) for entry in data.get("targets", [])]
+        kinds = [target.kind for target in self.targets]
+        if not kinds or len(set(kinds)) < len(kinds):
+            raise ConfigError("targets: give at least one target, and each kind once")
+        if not self.dns_server and any(target.names or target.kind == "dns" for target in self.targets):
+            raise ConfigError("dns_server is missing: names can't be resolved without it")
+
+
+async def run(config: Config) -> None:
+    """Probe until SIGTERM or C(max_seconds), and write the last summary."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    recorder = Recorder(config, loop.time())
+    books = [AddressBook(target, config) for target in config.targets]
+    tasks = [asyncio.ensure_future(book.keep_fresh()) for book in books]
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*(book.resolved.wait() for book in books)), 5)
+    warm_until = loop.time() + config.warmup
+    probes = []
+    for target, book in zip(config.targets, books):
+        statistics = Statistics(target.kind, recorder, warm_until)
+        recorder.statistics.append(statistics)
+        probes.append(PROBES[target.kind](target, config, book, statistics))
+    for probe in probes:
+        probe.start()
+    end = loop.time() + config.max_seconds
+    while not stop.is_set() and loop.time() < end:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(stop.wait(), min(1.0, max(0.0, end - loop.time())))
+        recorder.write(loop.time())
+    for probe in probes:
+        probe.stop()
+    await asyncio.gather(*(probe.drain() for probe in probes))
+    for task in tasks:
+        task.cancel()
+    recorder.write(loop.time(), ended=True)
+    if config.linger:
+        await stop.wait()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line: a configuration file, and what differs from place to place."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("config", help="configuration file (JSON)")
+    parser.add_argument("--id", help="name of this prober, part of its file names")
+    parser.add_argument("--node", help="node that it runs on")
+    settings = parser.parse_args(arguments)
+    try:
+        with open(settings.config, encoding="utf-8") as file:
+            data = json.load(file)
+        config = Config({**data, **{key: value for key, value in vars(settings).items() if key != "config" and value}})
+    except (OSError, ValueError, ConfigError) as error:
+        sys.exit(f"{settings.config}: {error}")
+    asyncio.run(run(config))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A well-behaved server for the lab's workloads: greeting, stream and health over TCP, echo over UDP.
+
+- greeting: each connection gets one line with the host name and is closed;
+- stream: a line with a rising number at each interval, until the client goes or the server says C(BYE);
+- echo: each datagram comes back as it was;
+- health: HTTP 200, and 503 from the moment of SIGTERM on.
+
+On SIGTERM it goes on serving for the drain time, so that every kube-proxy has time to send new connections elsewhere, and then ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import socket
+import typing as t
+
+BACKLOG = 1024
+BYE = b"BYE\n"
+FLUSH_SECONDS = 0.1
+
+
+class GreetingServer:
+    """Sends one line to whoever connects; one system call each, no tasks."""
+
+    def __init__(self, address: str, port: int, greeting: bytes) -> None:
+        self.greeting = greeting
+        self.listener = socket.create_server((address, port), backlog=BACKLOG)
+        self.listener.setblocking(False)
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to answer."""
+        loop.add_reader(self.listener, self.answer_waiting)
+
+    def answer_waiting(self) -> None:
+        """Answer every connection that waits."""
+        while True:
+            try:
+                connection, _address = self.listener.accept()
+            except OSError:
+                return
+            with contextlib.suppress(OSError):
+                connection.send(self.greeting)
+            connection.close()
+
+    def stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer what waits, then close the port."""
+        loop.remove_reader(self.listener)
+        self.answer_waiting()
+        self.listener.close()
+
+
+class EchoServer:
+    """Sends each datagram back."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.socket.bind((address, port))
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to answer."""
+        loop.add_reader(self.socket, self.answer_waiting)
+
+    def answer_waiting(self) -> None:
+        """Answer every datagram that waits."""
+        while True:
+            try:
+                data, address = self.socket.recvfrom(2048)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue
+            with contextlib.suppress(OSError):
+                self.socket.sendto(data, address)
+
+    def stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Answer what waits, then close the port."""
+        loop.remove_reader(self.socket)
+        self.answer_waiting()
+        self.socket.close()
+
+
+class StreamServer:
+    """Sends numbered lines to all who are connected; the timer runs only while somebody is."""
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self.clients: set[asyncio.Transport] = set()
+        self._number = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, client: asyncio.Transport) -> None:
+        """A client came."""
+        self.clients.add(client)
+        if self._timer is None:
+            self._tick()
+
+    def discard(self, client: asyncio.Transport) -> None:
+        """A client went."""
+        self.clients.discard(client)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if not self.clients:
+            return
+        self._number += 1
+        line = b"%d\n" % self._number
+        for client in self.clients:
+            client.write(line)
+        self._timer = asyncio.get_running_loop().call_later(self.interval, self._tick)
+
+    def say_bye(self) -> None:
+        """Tell all clients that this end is intended."""
+        for client in self.clients:
+            client.write(BYE)
+            client.close()
+        self.clients.clear()
+
+
+class StreamClient(asyncio.Protocol):
+    """One connection to the stream."""
+
+    def __init__(self, server: StreamServer) -> None:
+        self.server = server
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = t.cast(asyncio.Transport, transport)
+        self.server.add(self.transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.transport is not None:
+            self.server.discard(self.transport)
+
+
+class Health(asyncio.Protocol):
+    """One HTTP request for the server's readiness."""
+
+    def __init__(self, drains: t.Callable[[], bool]) -> None:
+        self.drains = drains
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = t.cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport is not None:
+            status, body = (b"503 Service Unavailable", b"draining\n") if self.drains() else (b"200 OK", b"ok\n")
+            self.transport.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(body), body))
+            self.transport.close()
+
+
+async def serve(settings: argparse.Namespace) -> None:
+    """Serve until SIGTERM and a drain time after it."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stream = StreamServer(settings.stream_interval)
+    ports = [
+        GreetingServer(settings.address, settings.port, socket.gethostname().encode() + b"\n"),
+        EchoServer(settings.address, settings.udp_port),
+    ]
+    for port in ports:
+        port.start(loop)
+    await loop.create_server(lambda: StreamClient(stream), settings.address, settings.stream_port, backlog=BACKLOG)
+    await loop.create_server(lambda: Health(stop.is_set), settings.address, settings.health_port)
+    await stop.wait()
+    # Whoever says good-bye at once sends its clients to itself again: the endpoint must be out of the tables first.
+    await asyncio.sleep(settings.drain_seconds / 2)
+    stream.say_bye()
+    await asyncio.sleep(settings.drain_seconds / 2)
+    stream.say_bye()
+    for port in ports:
+        port.stop(loop)
+    await asyncio.sleep(FLUSH_SECONDS)
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--address", default="0.0.0.0", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8080, help="greeting, TCP")
+    parser.add_argument("--stream-port", type=int, default=8081, help="numbered lines, TCP")
+    parser.add_argument("--udp-port", type=int, default=8082, help="echo, UDP")
+    parser.add_argument("--health-port", type=int, default=8083, help="readiness, HTTP")
+    parser.add_argument("--stream-interval", type=float, default=0.05, help="seconds between two lines")
+    parser.add_argument("--drain-seconds", type=float, default=3.0, help="how long to go on serving after SIGTERM")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(parse_arguments()))

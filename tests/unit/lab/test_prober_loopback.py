@@ -1,0 +1,544 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The prober against real servers on the loopback device."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "lab" / "prober"
+HOST = "127.0.0.1"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"lab_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+prober = load("prober")
+server = load("server")
+
+
+class Session:
+    """A prober in this process whose probes a test starts and stops."""
+
+    def __init__(self, out, targets, **settings):
+        self.config = prober.Config({"id": "t", "out": str(out), "timeout_ms": 200, "interval_ms": 10, "targets": targets, **settings})
+
+    async def __aenter__(self):
+        self.recorder = prober.Recorder(self.config, asyncio.get_running_loop().time())
+        self.probes = {}
+        self.statistics = {}
+        self.tasks = []
+        for target in self.config.targets:
+            book = prober.AddressBook(target, self.config)
+            self.tasks.append(asyncio.ensure_future(book.keep_fresh()))
+            await asyncio.wait_for(book.resolved.wait(), 2)
+            statistics = prober.Statistics(target.kind, self.recorder, 0.0)
+            self.statistics[target.kind] = statistics
+            self.probes[target.kind] = prober.PROBES[target.kind](target, self.config, book, statistics)
+        for probe in self.probes.values():
+            probe.start()
+        return self
+
+    async def __aexit__(self, *_exception):
+        for probe in self.probes.values():
+            probe.stop()
+            await probe.drain()
+        for task in self.tasks:
+            task.cancel()
+
+    def failures(self):
+        path = Path(self.recorder.failures_path)
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+async def until(condition, seconds=3.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.01)
+
+
+def listener(backlog=100):
+    return socket.create_server((HOST, 0), backlog=backlog)
+
+
+def port_of(sock):
+    return sock.getsockname()[1]
+
+
+def tcp_target(sock, **more):
+    return {"kind": "clusterip", "addresses": [HOST], "port": port_of(sock), **more}
+
+
+def greeting_server():
+    greeting = server.GreetingServer(HOST, 0, b"host\n")
+    greeting.start(asyncio.get_running_loop())
+    return greeting
+
+
+# --- TCP connections ---
+
+
+def test_answered_connections_are_counted(tmp_path):
+    async def body():
+        greeting = greeting_server()
+        async with Session(tmp_path, [tcp_target(greeting.listener)]) as session:
+            statistics = session.statistics["clusterip"]
+            await until(lambda: statistics.requests >= 10)
+        greeting.stop(asyncio.get_running_loop())
+        assert statistics.failed == 0
+        assert statistics.histogram.quantile(0.5) < 200
+        assert session.failures() == []
+
+    asyncio.run(body())
+
+
+def test_refused_connections_fail_and_the_outage_ends_with_the_first_success(tmp_path):
+    async def body():
+        loop = asyncio.get_running_loop()
+        greeting = greeting_server()
+        port = port_of(greeting.listener)
+        async with Session(tmp_path, [tcp_target(greeting.listener)]) as session:
+            statistics = session.statistics["clusterip"]
+            await until(lambda: statistics.requests >= 3)
+            greeting.stop(loop)
+            begin = loop.time()
+            await until(lambda: statistics.failed >= 10)
+            greeting = server.GreetingServer(HOST, port, b"host\n")
+            greeting.start(loop)
+            down = (loop.time() - begin) * 1000
+            await until(lambda: statistics.outages)
+        greeting.stop(loop)
+        assert {entry["error"] for entry in session.failures()} <= {"ECONNREFUSED", "ECONNRESET"}
+        assert statistics.as_dict()["longest_outage_ms"] == pytest.approx(down, abs=80)
+        assert len(session.failures()) == statistics.failed
+
+    asyncio.run(body())
+
+
+def test_a_server_that_closes_without_an_answer_is_a_failure(tmp_path):
+    async def body():
+        greeting = server.GreetingServer(HOST, 0, b"")
+        greeting.start(asyncio.get_running_loop())
+        async with Session(tmp_path, [tcp_target(greeting.listener)]) as session:
+            await until(lambda: session.statistics["clusterip"].failed >= 2)
+        greeting.stop(asyncio.get_running_loop())
+        assert session.failures()[0]["error"] == "closed without an answer"
+
+    asyncio.run(body())
+
+
+def test_a_server_that_says_nothing_is_a_read_timeout_and_requests_keep_their_pace(tmp_path):
+    async def body():
+        with listener() as silent:
+            async with Session(tmp_path, [tcp_target(silent)]) as session:
+                statistics = session.statistics["clusterip"]
+                begin = time.monotonic()
+                await until(lambda: statistics.failed >= 30)
+                seconds = time.monotonic() - begin
+        assert seconds < 2
+        first = session.failures()[0]
+        assert first["error"] == "read timeout"
+        assert 200 <= first["milliseconds"] < 400
+        assert statistics.requests == statistics.failed
+
+    asyncio.run(body())
+
+
+def test_requests_under_way_at_the_end_are_waited_for(tmp_path):
+    async def body():
+        with listener() as silent:
+            async with Session(tmp_path, [tcp_target(silent)]) as session:
+                statistics = session.statistics["clusterip"]
+                await until(lambda: len(session.probes["clusterip"]._waiting) >= 3)
+        assert statistics.failed >= 3
+
+    asyncio.run(body())
+
+
+def test_an_answer_after_the_timeout_is_a_failure(tmp_path):
+    async def body():
+        loop = asyncio.get_running_loop()
+        with listener() as slow:
+            async with Session(tmp_path, [tcp_target(slow)]) as session:
+                await until(lambda: len(session.probes["clusterip"]._waiting) >= 1)
+                connection, _address = slow.accept()
+                # The prober gets no time meanwhile, and finds the answer in its buffer when it is too late.
+                time.sleep(0.25)
+                connection.send(b"host\n")
+                connection.close()
+                await until(lambda: session.statistics["clusterip"].failed >= 1)
+                assert loop.time() > 0
+        first = session.failures()[0]
+        assert first["error"] in ("answer came too late", "read timeout")
+
+    asyncio.run(body())
+
+
+# --- UDP and DNS ---
+
+
+class DatagramServer:
+    def __init__(self, answer):
+        self.answer = answer
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.socket.bind((HOST, 0))
+        asyncio.get_running_loop().add_reader(self.socket, self._readable)
+
+    def _readable(self):
+        data, address = self.socket.recvfrom(2048)
+        reply = self.answer(data)
+        if reply is not None:
+            self.socket.sendto(reply, address)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        asyncio.get_running_loop().remove_reader(self.socket)
+        self.socket.close()
+
+
+def dns_answer(query, addresses, flags=0x8180):
+    question = query[12 : query.index(b"\0", 12) + 5]
+    records = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 5, 4) + socket.inet_aton(address) for address in addresses)
+    return query[:2] + struct.pack("!5H", flags, 1, len(addresses), 0, 0) + question + records
+
+
+def test_echo(tmp_path):
+    async def body():
+        loop = asyncio.get_running_loop()
+        echo = server.EchoServer(HOST, 0)
+        echo.start(loop)
+        target = {"kind": "udp", "addresses": [HOST], "port": port_of(echo.socket)}
+        async with Session(tmp_path, [target]) as session:
+            await until(lambda: session.statistics["udp"].requests >= 5)
+            assert session.statistics["udp"].failed == 0
+            echo.stop(loop)
+            await until(lambda: session.statistics["udp"].failed >= 1)
+        assert session.failures()[0]["error"] == "ECONNREFUSED"
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(("reply", "error"), [(lambda data: None, "no answer in time"), (lambda data: b"x", "another datagram came back")])
+def test_lost_and_wrong_datagrams_are_failures(tmp_path, reply, error):
+    async def body():
+        with DatagramServer(reply) as echo:
+            target = {"kind": "udp", "addresses": [HOST], "port": port_of(echo.socket)}
+            async with Session(tmp_path, [target]) as session:
+                await until(lambda: session.statistics["udp"].failed >= 1)
+        assert session.failures()[0]["error"] == error
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (lambda query: dns_answer(query, ["10.0.0.1"]), None),
+        (lambda query: dns_answer(query, [], 0x8183), "no address in the answer"),
+        (lambda query: dns_answer(query, [], 0x8182), "response code 2"),
+        (lambda query: b"x", "malformed answer"),
+    ],
+)
+def test_dns_queries(tmp_path, reply, error):
+    async def body():
+        with DatagramServer(reply) as names:
+            settings = {"dns_server": HOST, "dns_port": port_of(names.socket)}
+            async with Session(tmp_path, [{"kind": "dns", "names": ["web.demo"]}], **settings) as session:
+                statistics = session.statistics["dns"]
+                await until(lambda: statistics.requests >= 2)
+        assert statistics.failed == (0 if error is None else statistics.requests)
+        assert {entry["error"] for entry in session.failures()} == ({error} if error else set())
+
+    asyncio.run(body())
+
+
+def test_pod_addresses_follow_dns(tmp_path):
+    async def body():
+        loop = asyncio.get_running_loop()
+        addresses = ["127.0.0.1", "127.0.0.2"]
+        greeting = server.GreetingServer("0.0.0.0", 0, b"host\n")
+        greeting.start(loop)
+        with DatagramServer(lambda query: dns_answer(query, addresses)) as names:
+            target = {"kind": "pod", "names": ["pods"], "port": port_of(greeting.listener), "refresh_ms": 20}
+            settings = {"dns_server": HOST, "dns_port": port_of(names.socket)}
+            async with Session(tmp_path, [target], **settings) as session:
+                trackers = session.statistics["pod"]._trackers
+                await until(lambda: len(trackers) == 2)
+                addresses[:] = ["127.0.0.3"]
+                await until(lambda: len(trackers) == 3)
+        greeting.stop(loop)
+        assert session.statistics["pod"].failed == 0
+
+    asyncio.run(body())
+
+
+# --- Stream ---
+
+
+class ScriptedStream:
+    """Does with each client what the test says."""
+
+    def __init__(self, *scripts):
+        self.scripts = list(scripts)
+        self.clients = 0
+
+    async def __aenter__(self):
+        self.server = await asyncio.start_server(self._client, HOST, 0)
+        self.target = {"kind": "stream", "addresses": [HOST], "port": self.server.sockets[0].getsockname()[1]}
+        return self
+
+    async def __aexit__(self, *_exception):
+        self.server.close()
+
+    async def _client(self, _reader, writer):
+        script = self.scripts[min(self.clients, len(self.scripts) - 1)]
+        self.clients += 1
+        try:
+            await script(writer)
+            writer.close()
+        except (ConnectionError, asyncio.CancelledError):
+            writer.transport.abort()
+
+
+async def lines(writer, count=3, first=1):
+    for number in range(first, first + count):
+        writer.write(b"%d\n" % number)
+        await asyncio.sleep(0.01)
+
+
+async def forever(writer):
+    await lines(writer, 100000)
+
+
+async def bye(writer):
+    await lines(writer)
+    writer.write(b"BYE\n")
+
+
+async def reset(writer):
+    await lines(writer)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def closed(writer):
+    await lines(writer)
+
+
+async def stalled(writer):
+    await lines(writer)
+    await asyncio.sleep(0.5)
+    await lines(writer, 100000, first=4)
+
+
+async def garbage(writer):
+    writer.write(b"1\nhello\n")
+    await asyncio.sleep(1)
+
+
+async def silent(_writer):
+    await asyncio.sleep(1)
+
+
+def test_a_stream_that_says_bye_is_opened_again_without_a_failure(tmp_path):
+    async def body():
+        async with ScriptedStream(bye, bye, forever) as stream, Session(tmp_path, [stream.target]) as session:
+            await until(lambda: session.probes["stream"].graceful_ends == 2 and session.statistics["stream"].requests == 3)
+            await until(lambda: session.probes["stream"].lines > 8)
+        summary = session.statistics["stream"].as_dict()
+        assert summary["failed"] == 0
+        assert summary["missing_lines"] == 0
+        assert summary["longest_gap_ms"] < 200
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("script", "errors"),
+    [(reset, {"ECONNRESET"}), (closed, {"closed without BYE"}), (garbage, {"malformed line"}), (silent, {"connect timeout"})],
+)
+def test_a_stream_that_breaks_is_a_failure(tmp_path, script, errors):
+    async def body():
+        async with ScriptedStream(script, forever) as stream, Session(tmp_path, [stream.target]) as session:
+            statistics = session.statistics["stream"]
+            await until(lambda: statistics.failed == 1 and session.probes["stream"].lines > 5)
+        assert {entry["error"] for entry in session.failures()} == errors
+
+    asyncio.run(body())
+
+
+def test_a_stall_is_one_failure_and_its_length_is_the_outage(tmp_path):
+    async def body():
+        async with ScriptedStream(stalled) as stream, Session(tmp_path, [stream.target]) as session:
+            statistics = session.statistics["stream"]
+            await until(lambda: statistics.outages)
+        summary = statistics.as_dict()
+        assert stream.clients == 1
+        assert summary["failed"] == 1
+        assert session.failures()[0]["error"] == "no line for more than 200 ms"
+        assert 450 < summary["longest_outage_ms"] < 700
+        assert 450 < summary["longest_gap_ms"] < 700
+
+    asyncio.run(body())
+
+
+def test_missing_lines_are_counted(tmp_path):
+    async def gap(writer):
+        await lines(writer, 2)
+        await lines(writer, 100000, first=6)
+
+    async def body():
+        async with ScriptedStream(gap) as stream, Session(tmp_path, [stream.target]) as session:
+            await until(lambda: session.probes["stream"].lines > 4)
+            assert session.probes["stream"].missing_lines == 3
+
+    asyncio.run(body())
+
+
+def test_closing_the_stream_at_the_end_is_no_failure(tmp_path):
+    async def body():
+        async with ScriptedStream(forever) as stream, Session(tmp_path, [stream.target]) as session:
+            await until(lambda: session.probes["stream"].lines > 2)
+        assert session.statistics["stream"].failed == 0
+
+    asyncio.run(body())
+
+
+# --- Whole programs ---
+
+
+def free_ports(count):
+    sockets = [listener() for _number in range(count)]
+    ports = [port_of(sock) for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+def health(port):
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/healthz", timeout=1) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+def wait_until(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def ports():
+    return dict(zip(("tcp", "stream", "udp", "health"), free_ports(4)))
+
+
+@pytest.fixture
+def running(ports):
+    started = []
+
+    def start(drain="0.6"):
+        words = ["--address", HOST, "--port", ports["tcp"], "--stream-port", ports["stream"], "--udp-port", ports["udp"]]
+        words += ["--health-port", ports["health"], "--drain-seconds", drain]
+        process = subprocess.Popen([sys.executable, str(FOLDER / "server.py"), *map(str, words)])
+        started.append(process)
+        wait_until(lambda: health(ports["health"]) == 200)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_server_goes_on_serving_after_sigterm_while_it_is_not_ready(ports, running):
+    process = running()
+    stream = socket.create_connection((HOST, ports["stream"]), 1)
+    process.send_signal(signal.SIGTERM)
+    wait_until(lambda: health(ports["health"]) == 503)
+    with socket.create_connection((HOST, ports["tcp"]), 1) as connection:
+        assert connection.recv(100).decode().strip() == socket.gethostname()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+        connection.settimeout(1)
+        connection.sendto(b"hello", (HOST, ports["udp"]))
+        assert connection.recv(100) == b"hello"
+    received = b""
+    stream.settimeout(2)
+    while data := stream.recv(4096):
+        received += data
+    stream.close()
+    assert received.endswith(b"\nBYE\n")
+    assert process.wait(3) == 0
+
+
+def test_prober_program_ends_on_sigterm_with_a_summary(tmp_path, ports, running):
+    process = running(drain="0.2")
+    config = {
+        "out": str(tmp_path / "out"),
+        "place": "node",
+        "interval_ms": 20,
+        "targets": [
+            {"kind": "clusterip", "addresses": [HOST], "port": ports["tcp"]},
+            {"kind": "stream", "addresses": [HOST], "port": ports["stream"]},
+            {"kind": "udp", "addresses": [HOST], "port": ports["udp"]},
+        ],
+    }
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    program = subprocess.Popen([sys.executable, str(FOLDER / "prober.py"), str(path), "--id", "node-n1", "--node", "n1"])
+    wait_until(lambda: list((tmp_path / "out").glob("node-n1.*.summary.json")))
+    program.send_signal(signal.SIGTERM)
+    assert program.wait(3) == 0
+    (found,) = (tmp_path / "out").glob("*.summary.json")
+    summary = json.loads(found.read_text())
+    assert (summary["id"], summary["node"], summary["ended"]) == ("node-n1", "n1", True)
+    assert {kind: values["failed"] for kind, values in summary["kinds"].items()} == {"clusterip": 0, "stream": 0, "udp": 0}
+    assert summary["kinds"]["clusterip"]["requests"] >= 10
+    assert os.listdir(tmp_path / "out") and not list((tmp_path / "out").glob("*.failures.jsonl"))
+    assert process.poll() is None
+
+
+def test_prober_program_ends_by_itself(tmp_path, ports):
+    config = {"id": "t", "out": str(tmp_path), "max_seconds": 0.3, "timeout_ms": 200}
+    config["targets"] = [{"kind": "clusterip", "addresses": [HOST], "port": ports["tcp"]}]
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    assert subprocess.run([sys.executable, str(FOLDER / "prober.py"), str(path)], timeout=5).returncode == 0
+    (found,) = tmp_path.glob("*.summary.json")
+    values = json.loads(found.read_text())["kinds"]["clusterip"]
+    assert values["failed"] == values["requests"] > 0
+
+
+def test_prober_program_refuses_a_bad_configuration(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text("{}")
+    done = subprocess.run([sys.executable, str(FOLDER / "prober.py"), str(path)], stderr=subprocess.PIPE, text=True, timeout=5)
+    assert done.returncode == 1
+    assert "id is missing" in done.stderr
