@@ -335,8 +335,7 @@ class Recorder:
         seconds = sorted(second for second in self._seconds if ended or second < complete - 1)
         if seconds:
             with open(self.seconds_path, "a", encoding="utf-8") as file:
-                for second in seconds:
-                    file.write(json.dumps({"second": second, "kinds": self._seconds.pop(second)}) + "\n")
+                file.writelines(json.dumps({"second": second, "kinds": self._seconds.pop(second)}) + "\n" for second in seconds)
         summary = {
             "format": FORMAT,
             "id": self.config.id,
@@ -388,7 +387,7 @@ class AddressBook:
             for name in self.names:
                 try:
                     self._by_name[name] = await resolve(self.server, name, self.timeout)
-                except (DnsError, OSError, asyncio.TimeoutError):
+                except (DnsError, OSError, asyncio.TimeoutError):  # noqa: UP041 - another class before Python 3.11
                     self.failed_refreshes += 1
             self._addresses = sorted({address for addresses in self._by_name.values() for address in addresses})
             known = len(self._by_name) == len(self.names) and bool(self._addresses)

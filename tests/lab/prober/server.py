@@ -164,7 +164,7 @@ async def serve(settings: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     stream = StreamServer(settings.stream_interval)
-    ports = [
+    ports: list[GreetingServer | EchoServer] = [
         GreetingServer(settings.address, settings.port, socket.gethostname().encode() + b"\n"),
         EchoServer(settings.address, settings.udp_port),
     ]

@@ -177,17 +177,15 @@ def test_requests_under_way_at_the_end_are_waited_for(tmp_path):
 
 def test_an_answer_after_the_timeout_is_a_failure(tmp_path):
     async def body():
-        loop = asyncio.get_running_loop()
         with listener() as slow:
             async with Session(tmp_path, [tcp_target(slow)]) as session:
                 await until(lambda: len(session.probes["clusterip"]._waiting) >= 1)
                 connection, _address = slow.accept()
                 # The prober gets no time meanwhile, and finds the answer in its buffer when it is too late.
-                time.sleep(0.25)
+                time.sleep(0.25)  # noqa: ASYNC251 - that is the point
                 connection.send(b"host\n")
                 connection.close()
                 await until(lambda: session.statistics["clusterip"].failed >= 1)
-                assert loop.time() > 0
         first = session.failures()[0]
         assert first["error"] in ("answer came too late", "read timeout")
 
@@ -530,7 +528,7 @@ def test_prober_program_ends_by_itself(tmp_path, ports):
     config["targets"] = [{"kind": "clusterip", "addresses": [HOST], "port": ports["tcp"]}]
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
-    assert subprocess.run([sys.executable, str(FOLDER / "prober.py"), str(path)], timeout=5).returncode == 0
+    assert subprocess.run([sys.executable, str(FOLDER / "prober.py"), str(path)], check=False, timeout=5).returncode == 0
     (found,) = tmp_path.glob("*.summary.json")
     values = json.loads(found.read_text())["kinds"]["clusterip"]
     assert values["failed"] == values["requests"] > 0
@@ -539,6 +537,6 @@ def test_prober_program_ends_by_itself(tmp_path, ports):
 def test_prober_program_refuses_a_bad_configuration(tmp_path):
     path = tmp_path / "config.json"
     path.write_text("{}")
-    done = subprocess.run([sys.executable, str(FOLDER / "prober.py"), str(path)], stderr=subprocess.PIPE, text=True, timeout=5)
+    done = subprocess.run([sys.executable, str(FOLDER / "prober.py"), str(path)], check=False, stderr=subprocess.PIPE, text=True, timeout=5)
     assert done.returncode == 1
     assert "id is missing" in done.stderr
