@@ -60,9 +60,10 @@ def parse(path: str, content: bytes) -> CniConfig:
         return record
     plugins = plugins_of(path, config)
     types = [str(plugin["type"]) for plugin in plugins if plugin.get("type")]
-    record.update(
-        network_name=config.get("name"), cni_version=config.get("cniVersion"), plugin_types=types, cni=classify(types)
-    )
+    record["network_name"] = config.get("name")
+    record["cni_version"] = config.get("cniVersion")
+    record["plugin_types"] = types
+    record["cni"] = classify(types)
     if not plugins:
         record["error"] = "no plugin"
     elif len(types) < len(plugins):
@@ -90,6 +91,15 @@ def programs_of(path: str, content: bytes) -> list[str]:
         types = [plugin.get("type"), ipam.get("type") if isinstance(ipam, dict) else None]
         needed += [str(name) for name in types if name and name not in needed]
     return needed
+
+
+def kubeconfig_of(path: str, content: bytes) -> str | None:
+    """The kubeconfig that a plugin of a valid configuration names."""
+    for plugin in plugins_of(path, json.loads(content)):
+        kubernetes = plugin.get("kubernetes")
+        if isinstance(kubernetes, dict) and kubernetes.get("kubeconfig"):
+            return str(kubernetes["kubeconfig"])
+    return None
 
 
 def is_config_name(name: str) -> bool:

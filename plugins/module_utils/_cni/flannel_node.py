@@ -96,3 +96,7 @@ def is_flannel_rule(chain: str, rule: str, family: str = "ip", network: str | No
     if rule_owner(rule) == "flannel":
         return True
     return bool(network) and (chain, _words(rule)) in uncommented_rules(family, str(network), pod_cidr)
+
+
+PROGRAMS = ("flannel",)
+"""Plugins that only Flannel uses; bridge, host-local, portmap and loopback serve other networks too."""

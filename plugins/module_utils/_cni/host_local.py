@@ -16,7 +16,6 @@ import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files
 
-
 RESERVED_BY_US = "podnet-calico-pod"
 """Container id in the files by which host-local learns of addresses that pods of Calico have."""
 
@@ -111,12 +110,8 @@ def live_leases(leases: t.Iterable[Lease], attachments: t.Iterable[Attachment], 
     return [
         lease
         for lease in leases
-        if lease["container_id"] != RESERVED_BY_US and (ports_of.get((lease["container_id"], lease["address"])) or _unknown(lease, ports_of, unexplained))
+        if lease["container_id"] != RESERVED_BY_US and ports_of.get((lease["container_id"], lease["address"]), list(unexplained))
     ]
-
-
-def _unknown(lease: Lease, known: t.Container[tuple[str, str]], unexplained: t.Collection[str]) -> bool:
-    return (lease["container_id"], lease["address"]) not in known and bool(unexplained)
 
 
 def pods_by_data_plane(
@@ -129,11 +124,8 @@ def pods_by_data_plane(
     """The pods of a node by the data plane that they are on: on Flannel's bridge, behind an interface of Calico, or somewhere else."""
     attachments = list(cached)
     names = {(item["container_id"], item["address"]): item["network_name"] for item in attachments}
-    flannel = [
-        {**lease, "network_name": names.get((lease["container_id"], lease["address"]), flannel_network_name)}
-        for lease in live_leases(leases, attachments, bridge_ports)
-        if lease["address"] not in calico_addresses
-    ]
+    live = [lease for lease in live_leases(leases, attachments, bridge_ports) if lease["address"] not in calico_addresses]
+    flannel = [_flannel_pod(lease, names.get((lease["container_id"], lease["address"]), flannel_network_name)) for lease in live]
     calico = [_calico_pod(address, attachments) for address in sorted(calico_addresses, key=ipaddress.ip_address)]
     placed = {pod["address"] for pod in [*flannel, *calico]}
     other = [
@@ -141,7 +133,11 @@ def pods_by_data_plane(
         for item in attachments
         if item["cni"] == "other" and item["address"] not in placed and not ipaddress.ip_address(item["address"]).is_loopback
     ]
-    return {"flannel": t.cast("list[dict[str, str]]", flannel), "calico": calico, "other": other}
+    return {"flannel": flannel, "calico": calico, "other": other}
+
+
+def _flannel_pod(lease: Lease, network_name: str) -> dict[str, str]:
+    return {**{key: str(value) for key, value in lease.items()}, "network_name": network_name}
 
 
 def _calico_pod(address: str, attachments: t.Iterable[Attachment]) -> dict[str, str]:

@@ -80,8 +80,13 @@ def read_attachments(places: Places) -> dict[str, list[host_local.Attachment]]:
     for folder in places.caches:
         for name in files.names(folder):
             path = folder / name
-            found[str(path)] = host_local.parse_cached_result(files.read_bytes(path) or b"")
+            found[str(path)] = read_attachments_of(path)
     return found
+
+
+def read_attachments_of(path: Path) -> list[host_local.Attachment]:
+    """What one file of the CNI library's cache says."""
+    return host_local.parse_cached_result(files.read_bytes(path) or b"")
 
 
 def read_subnet_env(places: Places) -> dict[str, str] | None:

@@ -23,7 +23,13 @@ def find(program: str) -> str | None:
     return shutil.which(program, path=path)
 
 
-def run(words: t.Sequence[str], stdin: str | None = None, check: bool = True, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+def run(
+    words: t.Sequence[str],
+    stdin: str | None = None,
+    check: bool = True,
+    timeout: float = 60.0,
+    environment: t.Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
     """Run a program in the C locale.
 
     :raises CommandError: when it is missing, takes longer than C(timeout) seconds, or fails and C(check) is set.
@@ -31,11 +37,13 @@ def run(words: t.Sequence[str], stdin: str | None = None, check: bool = True, ti
     program = find(words[0])
     if program is None:
         raise CommandError(f"the program {words[0]} is missing on this node; install the package that holds it")
-    environment = {**os.environ, "LC_ALL": "C", "LANG": "C"}
+    variables = {**os.environ, "LC_ALL": "C", "LANG": "C", **(environment or {})}
     try:
         done = subprocess.run(
-            [program, *words[1:]], input=stdin, capture_output=True, text=True, check=False, env=environment, timeout=timeout
+            [program, *words[1:]], input=stdin, capture_output=True, text=True, check=False, env=variables, timeout=timeout
         )
+    except OSError as exc:
+        raise CommandError(f"'{words[0]}' cannot be run: {exc.strerror}") from exc
     except subprocess.TimeoutExpired as exc:
         raise CommandError(f"'{' '.join(words)}' did not end within {timeout:g} s") from exc
     if check and done.returncode:

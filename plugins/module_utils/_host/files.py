@@ -72,6 +72,15 @@ def remove(path: str | Path) -> bool:
     return True
 
 
+def remove_if_empty(folder: str | Path) -> bool:
+    """Remove a folder that holds nothing; true when there was one."""
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return False
+    return True
+
+
 def existing(paths: t.Iterable[str | Path]) -> list[str]:
     """Those of the paths at which there is something."""
     return [str(path) for path in paths if os.path.lexists(path)]

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_node
 from ansible_collections.podnet.cni.plugins.module_utils._host import commands
 
 Record = dict[str, t.Any]
 
 # Numbers of /etc/iproute2/rt_protos that a node's iproute2 may not name.
 _PROTOCOLS = {"12": "bird"}
+_FORWARDING = ("unicast", "blackhole", "unreachable", "prohibit", "throw")
 
 
 def _json(words: t.Sequence[str]) -> list[Record]:
@@ -66,6 +68,12 @@ def vxlan_facts(link: Record) -> Record | None:
     }
 
 
+def packets_of(links: t.Iterable[Record], names: t.Collection[str]) -> int:
+    """Packets that these links have received and sent so far."""
+    counters = [link.get("stats64") or link.get("stats") or {} for link in links if link["ifname"] in names]
+    return sum(int((counter.get(way) or {}).get("packets", 0)) for counter in counters for way in ("rx", "tx"))
+
+
 def bridge_facts(links: t.Sequence[Record], name: str) -> Record | None:
     """A bridge with its ports, None when there is no link of this name."""
     link = next((link for link in links if link["ifname"] == name), None)
@@ -80,19 +88,19 @@ def bridge_facts(links: t.Sequence[Record], name: str) -> Record | None:
     }
 
 
-def full_destination(destination: str) -> str:
+def full_destination(destination: str, family: str = "inet") -> str:
     """A route's destination as CIDR."""
     if destination == "default":
-        return "0.0.0.0/0"
-    return destination if "/" in destination else f"{destination}/32"
+        return "0.0.0.0/0" if family == "inet" else "::/0"
+    return destination if "/" in destination else f"{destination}/{32 if family == 'inet' else 128}"
 
 
-def route_facts(route: Record) -> Record:
+def route_facts(route: Record, family: str = "inet") -> Record:
     """One entry of C(podnet_node.routes)."""
     via = route.get("via") or {}
     protocol = str(route.get("protocol", "boot"))
     return {
-        "destination": full_destination(route["dst"]),
+        "destination": full_destination(route["dst"], family),
         "gateway": route.get("gateway") or via.get("host"),
         "device": route.get("dev"),
         "protocol": _PROTOCOLS.get(protocol, protocol),
@@ -105,10 +113,21 @@ def route_facts(route: Record) -> Record:
     }
 
 
-def read_routes() -> list[Record]:
-    """IPv4 routes of all tables but C(local)."""
-    routes = [route_facts(route) for route in _json(["ip", "-json", "-details", "-4", "route", "show", "table", "all"])]
-    return [route for route in routes if route["table"] != "local" and route["type"] not in ("local", "broadcast")]
+def read_routes(family: str = "inet") -> list[Record]:
+    """Routes of one family (C(inet) or C(inet6)) in all tables but C(local)."""
+    entries = _json(["ip", "-json", "-details", "-family", family, "route", "show", "table", "all"])
+    routes = [route_facts(route, family) for route in entries]
+    return [route for route in routes if route["table"] != "local" and route["type"] in _FORWARDING]
+
+
+def calico_pod_addresses(routes: t.Iterable[Record]) -> list[str]:
+    """Addresses that the kernel reaches over an interface of Calico."""
+    found = {
+        route["destination"][:-3]
+        for route in routes
+        if route["type"] == "unicast" and route["destination"].endswith("/32") and flannel_node.is_calico_interface(route["device"])
+    }
+    return sorted(found)
 
 
 def read_neighbors() -> list[Record]:

@@ -107,3 +107,24 @@ def parse_nft_tables(text: str) -> list[dict[str, str]]:
     """Family and name of the tables that C(nft --json list tables) prints."""
     entries = json.loads(text).get("nftables") or [] if text.strip() else []
     return [{"family": entry["table"]["family"], "name": entry["table"]["name"]} for entry in entries if "table" in entry]
+
+
+def restore(variant: SaveProgram, text: str) -> None:
+    """Change rules as a save program would print them; what the text does not name stays. Each table changes at once."""
+    if text:
+        commands.run([variant.restore, "--noflush", "--wait", "10"], stdin=text)
+
+
+def read_nft_table(family: str, name: str) -> str:
+    """A table as C(nft --file) takes it."""
+    return commands.run(["nft", "list", "table", family, name]).stdout
+
+
+def delete_nft_table(family: str, name: str) -> None:
+    """Delete a table with all that is in it."""
+    commands.run(["nft", "delete", "table", family, name])
+
+
+def load_nft(text: str) -> None:
+    """Load what C(nft list table) printed."""
+    commands.run(["nft", "--file", "-"], stdin=text)

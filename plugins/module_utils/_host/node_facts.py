@@ -97,7 +97,7 @@ def _files(places: cni_state.Places, bridge: Record | None, routes: t.Iterable[R
             [lease for network in networks for lease in leases.get(network, [])],
             attachments,
             bridge["ports"] if bridge else (),
-            calico_pod_addresses(routes),
+            iproute.calico_pod_addresses(routes),
             networks[0],
         ),
         "ipam": {
@@ -107,16 +107,6 @@ def _files(places: cni_state.Places, bridge: Record | None, routes: t.Iterable[R
             ]
         },
     }
-
-
-def calico_pod_addresses(routes: t.Iterable[Record]) -> list[str]:
-    """Addresses that the kernel reaches over an interface of Calico."""
-    found = {
-        route["destination"][:-3]
-        for route in routes
-        if route["type"] == "unicast" and route["destination"].endswith("/32") and flannel_node.is_calico_interface(route["device"])
-    }
-    return sorted(found)
 
 
 def _firewall() -> Record:

@@ -23,14 +23,13 @@ _TEXT = """\
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 copy={copy}
 leases={leases}
-if [ -d "$leases" ]; then
-  # Calico's pods go on running: Flannel must not give their addresses to others.
-  ip -4 route show | while read -r address word device rest; do
-    case "$word $device" in
-      "dev cali"*) [ -e "$leases/$address" ] || printf '%s\\r\\neth0' {marker} > "$leases/$address" ;;
-    esac
-  done
-fi
+# Calico's pods go on running: Flannel must not give their addresses to others.
+mkdir -p -- "$leases"
+ip -4 route show | while read -r address word device rest; do
+  case "$word $device" in
+    "dev cali"*) [ -e "$leases/$address" ] || printf '%s\\r\\neth0' {marker} > "$leases/$address" ;;
+  esac
+done
 rm -f -- "$copy"
 sync
 echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) the change was not kept in time: $copy was removed, Flannel is active again" | tee -a {log}

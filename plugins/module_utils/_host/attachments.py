@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Release what Flannel's plugins still hold for pods that are gone.
+
+A runtime deletes a pod with the configuration that is active then (containerd/go-cni:cni.go Remove). So a pod of Flannel that ends after
+the switch leaves its address, and the rules of its host ports, which go on winning against those of its successor. What the CNI library
+remembers of the pod is enough to call the plugins for it, as the specification says (containernetworking/cni:SPEC.md, section 4 and 5).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import typing as t
+from pathlib import Path
+
+from ansible_collections.podnet.cni.plugins.module_utils._host import cni_state, commands, files
+
+
+def find_gone(places: cni_state.Places, bridge_ports: t.Collection[str]) -> list[Path]:
+    """Files of the CNI library about pods of Flannel that have no sandbox and no port any more."""
+    found = []
+    for name, attachments in cni_state.read_attachments(places).items():
+        of_flannel = [item for item in attachments if item["cni"] == "flannel"]
+        connected = any(port in bridge_ports for item in of_flannel for port in item["host_interfaces"])
+        if of_flannel and not connected and not os.path.exists(str(_load(Path(name)).get("netns") or "")):
+            found.append(Path(name))
+    return found
+
+
+def release(path: Path, places: cni_state.Places) -> None:
+    """Call the plugins for the deletion of a pod, the last one first, and forget the pod.
+
+    :raises CommandError: when a plugin fails; then the pod is not forgotten.
+    """
+    cached = _load(path)
+    config = json.loads(base64.b64decode(cached["config"]))
+    environment = {
+        "CNI_COMMAND": "DEL",
+        "CNI_CONTAINERID": str(cached["containerId"]),
+        "CNI_NETNS": "",
+        "CNI_IFNAME": str(cached["ifName"]),
+        "CNI_ARGS": ";".join("=".join(pair) for pair in cached.get("cniArgs") or []),
+        "CNI_PATH": str(places.programs),
+    }
+    for plugin in reversed(config.get("plugins") or [config]):
+        program = str(places.programs / str(plugin["type"]))
+        commands.run([program], stdin=json.dumps(plugin_input(plugin, config, cached)), timeout=10, environment=environment)
+    files.remove(path)
+
+
+def plugin_input(plugin: t.Mapping[str, t.Any], config: t.Mapping[str, t.Any], cached: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the runtime gives to one plugin of a list: its part, the list's name and version, the result, and what it can make use of."""
+    given = {key: value for key, value in plugin.items() if key != "capabilities"}
+    able = [name for name, enabled in (plugin.get("capabilities") or {}).items() if enabled]
+    arguments = cached.get("capabilityArgs") or {}
+    runtime = {name: arguments[name] for name in able if name in arguments}
+    if runtime:
+        given["runtimeConfig"] = runtime
+    return {**given, "name": config["name"], "cniVersion": config.get("cniVersion", "0.1.0"), "prevResult": cached.get("result")}
+
+
+def _load(path: Path) -> dict[str, t.Any]:
+    try:
+        cached = json.loads(files.read_bytes(path) or b"{}")
+    except ValueError:
+        return {}
+    return cached if isinstance(cached, dict) else {}

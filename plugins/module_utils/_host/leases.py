@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep host-local from handing out addresses that pods of Calico have: for its allocator, a file is an address in use."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible_collections.podnet.cni.plugins.module_utils._cni import host_local
+from ansible_collections.podnet.cni.plugins.module_utils._host import files
+
+
+def reserved(folder: Path) -> list[str]:
+    """Addresses that we keep from a network."""
+    parsed = (host_local.parse_lease(name, files.read_text(folder / name) or "") for name in files.names(folder))
+    return [lease["address"] for lease in parsed if lease and lease["container_id"] == host_local.RESERVED_BY_US]
+
+
+def differs(folder: Path, addresses: t.Collection[str]) -> bool:
+    """Whether keeping exactly these addresses from a network would change anything."""
+    return bool(_missing(folder, addresses) or _surplus(folder, addresses))
+
+
+def reserve(folder: Path, addresses: t.Collection[str]) -> None:
+    """Keep exactly these addresses from a network, beside those in use."""
+    for address in _missing(folder, addresses):
+        files.write_atomically(folder / address, f"{host_local.RESERVED_BY_US}\r\neth0".encode())
+    for address in _surplus(folder, addresses):
+        files.remove(folder / address)
+
+
+def _missing(folder: Path, addresses: t.Collection[str]) -> list[str]:
+    return [address for address in addresses if not (folder / address).exists()]
+
+
+def _surplus(folder: Path, addresses: t.Collection[str]) -> list[str]:
+    return [address for address in reserved(folder) if address not in addresses]
