@@ -338,8 +338,7 @@ class Remover:
         """Keep all that is removed, and what the node looked like."""
         kept = backup.Backup(Path(self.params["backup_dir"]), PURPOSE)
         for path in [*traces.files, *(path for dummy, folder, dummy2 in traces.ipam for path in flannel_reader.tree(folder))]:
-            if path.is_symlink() or path.is_file():
-                kept.add_file(path)
+            kept.add(path)
         for name, words in (
             ("ip-address.json", ["ip", "-json", "-details", "address", "show"]),
             ("ip-route.json", ["ip", "-json", "-details", "route", "show", "table", "all"]),
@@ -375,9 +374,10 @@ class Remover:
 
     def remove_firewall(self, traces: flannel_reader.Traces) -> None:
         """Chains, rules and tables."""
-        for variant, found in ((variant, part) for variant, found in traces.firewall for part in flannel_traces.by_table(found)):
-            netfilter.restore(variant, flannel_traces.removal_text(found))
-            self.undo.add(f"rules of {variant.change}", functools.partial(restore_rules, variant, found))
+        for variant, found in traces.firewall:
+            for part in flannel_traces.by_table(found):
+                netfilter.restore(variant, flannel_traces.removal_text(part))
+                self.undo.add(f"rules of {variant.change}", functools.partial(restore_rules, variant, part))
         for table in traces.nft_tables:
             text = netfilter.read_nft_table(table["family"], table["name"])
             netfilter.delete_nft_table(table["family"], table["name"])

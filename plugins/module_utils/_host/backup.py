@@ -39,13 +39,13 @@ class Backup:
             return folder
         raise OSError(f"'{parent}' has too many backups of this second")
 
-    def add_file(self, path: Path) -> None:
-        """Copy a file, or note where a link leads."""
+    def add(self, path: Path) -> None:
+        """Copy a file, note where a link leads, or that there is a folder."""
         status = os.lstat(path)
         entry: dict[str, t.Any] = {"path": str(path), "mode": oct(status.st_mode & 0o7777), "uid": status.st_uid, "gid": status.st_gid}
         if path.is_symlink():
             entry["link"] = os.readlink(path)
-        else:
+        elif not path.is_dir():
             content = path.read_bytes()
             copy = Path("files") / str(path).lstrip("/")
             files.write_atomically(self.folder / copy, content)
@@ -63,14 +63,17 @@ class Backup:
         files.write_atomically(self.folder / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
 
     def restore(self) -> None:
-        """Put all files back that are not there any more."""
-        for entry in self.entries:
+        """Put everything back that is not there any more, folders before what is in them."""
+        for entry in sorted(self.entries, key=lambda entry: str(entry["path"])):
             path = Path(entry["path"])
             if os.path.lexists(path):
                 continue
-            path.parent.mkdir(parents=True, exist_ok=True)
             if "link" in entry:
                 os.symlink(entry["link"], path)
                 continue
-            files.write_atomically(path, (self.folder / entry["copy"]).read_bytes(), int(entry["mode"], 8))
+            if "copy" in entry:
+                files.write_atomically(path, (self.folder / entry["copy"]).read_bytes(), int(entry["mode"], 8))
+            else:
+                path.mkdir(parents=True)
+                path.chmod(int(entry["mode"], 8))
             os.chown(path, entry["uid"], entry["gid"])
