@@ -434,6 +434,7 @@ class Switch:
     def make_active(self, copy: Path, content: bytes) -> None:
         """The change itself: the timer first, then the file; all of it or none of it."""
         try:
+            files.remove(self.folder / watchdog.LOG)
             if self.params["watchdog_seconds"]:
                 self.arm(copy)
             files.write_atomically(self.record, json.dumps({"copy": str(copy), "source": str(self.source)}).encode())
@@ -470,10 +471,15 @@ class Switch:
                     "Run state=calico again, with more watchdog_seconds if the time was too short"
                 )
         if log:
-            self.change("remove the watchdog's log", functools.partial(files.remove, self.folder / watchdog.LOG))
+            self.change("remove the watchdog's log", self.remove_log)
         self.release_gone_pods()
         self.release_kept_addresses()
         return self.active, False
+
+    def remove_log(self) -> None:
+        """Forget when the watchdog went back the last time."""
+        files.remove(self.folder / watchdog.LOG)
+        files.remove_if_empty(self.folder)
 
     def release_kept_addresses(self) -> None:
         """Let Flannel have addresses again that were kept from it."""

@@ -162,8 +162,9 @@ def test_the_timer_goes_back_and_keeps_addresses_of_calicos_pods(machine):
     assert refused["failed"]
     assert all(word in refused["msg"] for word in ("that of 'flannel'", "was not kept in time", "run state=calico again".capitalize()))
     assert machine.switch("calico")["host_local_addresses"] == []
+    assert machine.helpers() == ["cni-switch.json", "cni-watchdog.sh"]
     assert machine.switch("committed")["changed"]
-    assert not (leases / "10.244.1.70").exists() and machine.helpers() == []
+    assert not (leases / "10.244.1.70").exists() and not machine.state.exists()
 
 
 @needs_root_netns
