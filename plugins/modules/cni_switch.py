@@ -30,6 +30,7 @@ attributes:
     details:
       - With O(state=calico), a timer that waits is set to O(watchdog_seconds) again, which does not count as a change.
   platform:
+    support: full
     platforms: linux
 options:
   state:
@@ -349,8 +350,8 @@ class Switch:
 
     def run_calico(self) -> Prediction:
         """State calico."""
-        if switch.cni_of(self.active) == "calico":
-            return self.run_calico_again()
+        if self.active and self.active["cni"] == "calico":
+            return self.run_calico_again(self.active)
         content = self.source_content()
         name = self.name_for_copy()
         copy = self.places.config / name
@@ -361,9 +362,8 @@ class Switch:
         self.change(f"make {copy} the active configuration", lambda: self.make_active(copy, content))
         return config_files.parse(str(copy), content), bool(self.params["watchdog_seconds"])
 
-    def run_calico_again(self) -> Prediction:
+    def run_calico_again(self, active: config_files.CniConfig) -> Prediction:
         """State calico on a node that has it: a change that is not kept yet gets all its time again."""
-        assert self.active is not None
         self.add_guard_routes()
         waiting = self.timer.armed or self.uncommitted
         if waiting and self.params["watchdog_seconds"]:
@@ -371,8 +371,8 @@ class Switch:
             if not self.timer.armed:
                 self.changes.append("arm the timer again")
             if not self.check_mode:
-                self.arm(Path(self.active["path"]))
-        return self.active, waiting and bool(self.params["watchdog_seconds"])
+                self.arm(Path(active["path"]))
+        return active, waiting and bool(self.params["watchdog_seconds"])
 
     def require_timer(self) -> None:
         """Refuse a timer on a node that cannot have one."""

@@ -34,6 +34,7 @@ attributes:
     details:
       - A run that finds nothing changes nothing and writes no backup.
   platform:
+    support: full
     platforms: linux
 options:
   state:
