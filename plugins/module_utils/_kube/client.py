@@ -147,7 +147,9 @@ class KubeClient:
             body["gracePeriodSeconds"] = grace_seconds
         if uid:
             body["preconditions"] = {"uid": uid}
-        return self._retry("DELETE", path, {"dryRun": "All"} if dry_run else {}, body)
+        if dry_run:  # in the body: the API server passes over the query of a DELETE that has one
+            body["dryRun"] = ["All"]
+        return self._retry("DELETE", path, {}, body)
 
     # -- in pods
 
@@ -250,4 +252,7 @@ def _error_from(answer: t.Any, path: str) -> KubeError:
     except (TypeError, ValueError):
         retry_after = None
     message = status.get("message") or bytes(answer.data or b"").decode(errors="replace")[:1000] or str(answer.reason or "")
+    if answer.status == 429:  # an eviction: which budget forbids it, and how many pods it wants
+        causes = (status.get("details") or {}).get("causes") or []
+        message = " ".join([message, *(str(cause["message"]) for cause in causes if cause.get("message"))])
     return error_of(answer.status, status.get("reason") or str(answer.reason or ""), message, path, retry_after)

@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from ansible_collections.podnet.cni.plugins.module_utils._kube import client as kube_client
+from ansible_collections.podnet.cni.plugins.module_utils._kube import errors
+
+pytest.importorskip("urllib3")
+
+
+class Answer:
+    def __init__(self, status=200, body=None, headers=None):
+        self.status = status
+        self.data = json.dumps({} if body is None else body).encode()
+        self.headers = headers or {}
+        self.reason = "reason"
+
+
+class Pool:
+    """A connection pool that gives prepared answers, the last one for ever."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.requests = []
+
+    def request(self, method, url, body=None, headers=None, timeout=None, retries=None):
+        parts = urlsplit(url)
+        query = {key: value[0] for key, value in parse_qs(parts.query).items()}
+        self.requests.append((method, parts.path, query, json.loads(body) if body else None, headers))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Configuration:
+    host = "https://cluster:6443"
+
+    def auth_settings(self):
+        return {"BearerToken": {"key": "authorization", "value": "Bearer t"}}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(kube_client.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(kube_client.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    return now
+
+
+def make(*answers):
+    pool = Pool(*answers)
+    return kube_client.KubeClient(Configuration(), pool, 30.0, "Strict"), pool
+
+
+def test_a_get_sends_the_token():
+    kube, pool = make(Answer(body={"kind": "Node"}))
+    assert kube.get("/api/v1/nodes/n1") == {"kind": "Node"}
+    assert pool.requests[0][:3] == ("GET", "/api/v1/nodes/n1", {})
+    assert pool.requests[0][4]["authorization"] == "Bearer t"
+    assert kube.calls == 1
+
+
+def test_lists_are_read_in_pages():
+    kube, pool = make(
+        Answer(body={"items": [{"n": 1}], "metadata": {"continue": "more"}}),
+        Answer(body={"items": [{"n": 2}], "metadata": {}}),
+    )
+    assert list(kube.list("/api/v1/pods", field_selector="spec.nodeName=n1", limit=1)) == [{"n": 1}, {"n": 2}]
+    assert pool.requests[1][2] == {"limit": "1", "fieldSelector": "spec.nodeName=n1", "continue": "more"}
+
+
+def test_writes_are_validated_strictly_and_dry_runs_say_so():
+    kube, pool = make(Answer())
+    kube.create("/api/v1/namespaces", {"kind": "Namespace"}, dry_run=True)
+    kube.merge_patch("/api/v1/nodes/n1", {"spec": {}}, dry_run=True)
+    kube.apply("/api/v1/nodes/n1", {"spec": {}}, dry_run=True)
+    kube.replace("/api/v1/nodes/n1", {"spec": {}}, dry_run=True)
+    assert [request[2]["fieldValidation"] for request in pool.requests] == ["Strict"] * 4
+    assert [request[2]["dryRun"] for request in pool.requests] == ["All"] * 4
+
+
+def test_the_dry_run_of_a_delete_is_in_its_body():
+    """The API server passes over the query of a DELETE with a body: with dryRun there the object would really be deleted."""
+    kube, pool = make(Answer())
+    kube.delete("/api/v1/nodes/n1", uid="u", grace_seconds=0, dry_run=True)
+    kube.delete("/api/v1/nodes/n1")
+    assert pool.requests[0][2] == {}
+    assert pool.requests[0][3] == {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "propagationPolicy": "Background",
+        "gracePeriodSeconds": 0,
+        "preconditions": {"uid": "u"},
+        "dryRun": ["All"],
+    }
+    assert "dryRun" not in pool.requests[1][3]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, errors.Invalid),
+        (401, errors.Forbidden),
+        (403, errors.Forbidden),
+        (404, errors.NotFound),
+        (409, errors.Conflict),
+        (410, errors.KubeError),
+        (422, errors.Invalid),
+    ],
+)
+def test_errors_by_status_are_not_tried_again(status, kind):
+    kube, pool = make(Answer(status, {"reason": "Why", "message": "told"}))
+    with pytest.raises(kind) as caught:
+        kube.get("/api/v1/nodes/n1")
+    assert (caught.value.status, caught.value.reason, str(caught.value)) == (status, "Why", "/api/v1/nodes/n1: told")
+    assert len(pool.requests) == 1
+
+
+def test_a_server_that_comes_back_is_waited_for(clock):
+    kube, pool = make(OSError("refused"), Answer(503), Answer(429, headers={"Retry-After": "4"}), Answer(body={"n": 1}))
+    assert kube.get("/version") == {"n": 1}
+    assert len(pool.requests) == 4
+    assert clock[0] >= 4
+
+
+def test_a_server_that_stays_away_is_given_up(clock):
+    kube, dummy = make(OSError("refused"))
+    with pytest.raises(errors.Unreachable, match="no answer from https://cluster:6443: refused"):
+        kube.get("/version")
+    assert 20 < clock[0] <= 30
+
+
+def test_what_must_not_happen_twice_is_not_tried_again():
+    kube, pool = make(OSError("reset"))
+    for call in (kube.create, kube.replace):
+        with pytest.raises(errors.Unreachable):
+            call("/api/v1/nodes/n1", {})
+    assert len(pool.requests) == 2
+
+
+def test_a_refused_eviction_tells_the_budget():
+    causes = [{"reason": "DisruptionBudget", "message": "The disruption budget web needs 2 healthy pods and has 2 currently"}]
+    kube, dummy = make(
+        Answer(429, {"message": "Cannot evict pod as it would violate the pod's disruption budget.", "details": {"causes": causes}})
+    )
+    with pytest.raises(errors.TooManyRequests, match="disruption budget web needs 2 healthy pods"):
+        kube.create("/api/v1/namespaces/demo/pods/web-1/eviction", {})
+
+
+def test_served_asks_once():
+    groups = {"groups": [{"versions": [{"groupVersion": "apps/v1"}, {"groupVersion": "apps/v1beta1"}]}]}
+    kube, pool = make(Answer(body=groups))
+    assert kube.served() == {"v1", "apps/v1", "apps/v1beta1"}
+    kube.served()
+    assert len(pool.requests) == 1
+
+
+def test_an_answer_that_is_no_json_is_shown():
+    kube, dummy = make(Answer(404))
+    kube._pool.answers[0].data = b"404 page not found"
+    with pytest.raises(errors.NotFound, match="404 page not found"):
+        kube.get("/apis/none/v1")
+    assert kube.get_or_none("/apis/none/v1") is None
