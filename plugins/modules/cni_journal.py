@@ -64,9 +64,10 @@ options:
     type: dict
     default: {}
   lock_seconds:
-    description: Seconds after which the lock expires when it is not renewed. Longer than any step of a run.
+    description:
+      - Seconds after which the lock expires when it is not renewed. It must be longer than any step of a run.
+      - Without it a renewal keeps the duration, and a new lock expires after 1800 seconds.
     type: int
-    default: 1800
   force_unlock:
     description: Consent to take or to remove the lock of another run.
     type: bool
@@ -141,15 +142,9 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KU
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.podnet.cni.plugins.module_utils._run import journal as run_journal
-from ansible_collections.podnet.cni.plugins.module_utils._run import playbook_process
-from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Lock, Locked
+from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Locked, new_lock, utc_now
 
 Record = t.Dict[str, t.Any]
-
-
-def utc_now() -> datetime.datetime:
-    """The time."""
-    return datetime.datetime.now(datetime.timezone.utc)
 
 
 def without_time(record: t.Any) -> t.Any:
@@ -160,20 +155,13 @@ def without_time(record: t.Any) -> t.Any:
 class Keeper:
     """Carries out one state."""
 
-    def __init__(self, kube: KubeClient, params: t.Mapping[str, t.Any], check_mode: bool, now: t.Callable[[], datetime.datetime] = utc_now) -> None:
+    def __init__(
+        self, kube: KubeClient, params: t.Mapping[str, t.Any], check_mode: bool, now: t.Callable[[], datetime.datetime] = utc_now
+    ) -> None:
         self.params = params
         self.now = now
         self.journal = run_journal.Journal(kube, check_mode)
-        self.lock = Lock(
-            kube,
-            params["run"] or "",
-            playbook_process.owner(),
-            playbook_process.current(),
-            params["lock_seconds"],
-            playbook_process.has_ended,
-            now,
-            check_mode,
-        )
+        self.lock = new_lock(kube, params["run"] or "", check_mode, params["lock_seconds"], now)
         self.results: dict[str, t.Any] = {"changed": False}
         self.before: Record = {}
         self.after: Record = {}
@@ -257,7 +245,7 @@ def option_problem(params: t.Mapping[str, t.Any]) -> str | None:
     state = params["state"]
     if state in ("locked", "written", "unlocked") and not params["run"]:
         return f"run: '{params['run'] or ''}' does not say which run this is; give the same text in every task of a run, such as its start time"
-    if params["lock_seconds"] <= 0:
+    if params["lock_seconds"] is not None and params["lock_seconds"] <= 0:
         return f"lock_seconds: {params['lock_seconds']} is not a duration; give seconds greater than 0"
     if params["node"] and state != "written":
         return f"node: '{params['node']}' is only recorded with state=written; leave node out with state={state}"
@@ -277,7 +265,7 @@ def main() -> t.NoReturn:
             "phase": {"type": "str"},
             "data": {"type": "dict", "default": {}},
             "backup": {"type": "dict", "default": {}},
-            "lock_seconds": {"type": "int", "default": 1800},
+            "lock_seconds": {"type": "int"},
             "force_unlock": {"type": "bool", "default": False},
             **KUBE_ARGUMENTS,
         },

@@ -39,12 +39,10 @@ def is_flanneld(container: Object) -> bool:
     return image == "flannel" and not words
 
 
-def find_daemonset(daemonsets: t.Iterable[Object]) -> Object | None:
-    """The DaemonSet that runs flanneld, None when there is none."""
-    for daemonset in daemonsets:
-        if any(is_flanneld(container) for container in pod_template(daemonset).get("containers") or []):
-            return daemonset
-    return None
+def find_daemonsets(daemonsets: t.Iterable[Object]) -> list[Object]:
+    """The DaemonSets that run flanneld, the one with most pods first: older manifests have one for each architecture."""
+    found = [item for item in daemonsets if any(is_flanneld(container) for container in pod_template(item).get("containers") or [])]
+    return sorted(found, key=lambda item: -int(item.get("status", {}).get("desiredNumberScheduled", 0)))
 
 
 def flanneld_container(daemonset: Object) -> Object:
@@ -109,6 +107,11 @@ def is_set(words: t.Sequence[str], option: str) -> bool:
     return bool(values) and values[-1] != "false"
 
 
+def annotation_prefix(daemonset: Object) -> str:
+    """Prefix of what flanneld writes on nodes."""
+    return (option_values(command_words(flanneld_container(daemonset)), "kube-annotation-prefix") or [ANNOTATION_PREFIX])[-1]
+
+
 _OWNER_MARKS = (
     # kind, in labels or annotations, key (a prefix when it ends with *), remedy
     ("addon-manager", "addonmanager.kubernetes.io/mode", "remove Flannel's manifest from the addon manager's folder on the control plane"),
@@ -143,7 +146,11 @@ def owners_of(objects: t.Iterable[Object]) -> list[dict[str, str]]:
         if "meta.helm.sh/release-name" in marks:
             add("helm", f"{who} belongs to the Helm release {marks['meta.helm.sh/release-name']}", _HELM_REMEDY)
         for reference in metadata.get("ownerReferences") or []:
-            add("owner-reference", f"{who} is owned by {reference['kind']} {reference['name']}", f"change {reference['kind']} {reference['name']}")
+            add(
+                "owner-reference",
+                f"{who} is owned by {reference['kind']} {reference['name']}",
+                f"change {reference['kind']} {reference['name']}",
+            )
     return owners
 
 
@@ -156,7 +163,6 @@ def facts_of(daemonset: Object, configmap: Object | None, objects: t.Sequence[Ob
     net_conf = parse_json(data.get("net-conf.json"))
     cni_conf_name = next((key for key in ("cni-conf.json", "cni-conf.conflist") if key in data), None)
     status = daemonset.get("status", {})
-    prefix = (option_values(words, "kube-annotation-prefix") or [ANNOTATION_PREFIX])[-1]
     return {
         "daemonset": {
             "namespace": metadata["namespace"],
@@ -180,7 +186,7 @@ def facts_of(daemonset: Object, configmap: Object | None, objects: t.Sequence[Ob
         "kube_subnet_manager": is_set(words, "kube-subnet-mgr"),
         "interface_args": option_values(words, "iface") + option_values(words, "iface-regex"),
         "ip_masq": is_set(words, "ip-masq"),
-        "annotation_prefix": prefix,
+        "annotation_prefix": annotation_prefix(daemonset),
         "canal": is_canal(daemonset),
         "owners": owners_of(objects),
         "objects": [
@@ -192,6 +198,37 @@ def facts_of(daemonset: Object, configmap: Object | None, objects: t.Sequence[Ob
             }
             for item in objects
         ],
+    }
+
+
+def embedded_facts(nodes: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any] | None:
+    """C(podnet_cluster.flannel) of a distribution that runs Flannel inside its own agent, None for any other.
+
+    k3s does so: there is no DaemonSet and no ConfigMap, and the backend is an option of its server
+    (k3s-io/k3s:pkg/agent/flannel/flannel.go). C(nodes) are those of C(podnet_cluster.nodes).
+    """
+    found = [node for node in nodes if "+k3s" in str(node.get("kubelet")) and node.get("flannel")]
+    if not found:
+        return None
+    evidence = f"node {found[0]['name']} runs {found[0]['kubelet']}, and its agent wrote Flannel's annotations"
+    remedy = "start the k3s servers with --flannel-backend=none and --disable-network-policy, which ends Flannel on every node at once"
+    return {
+        "daemonset": None,
+        "configmap": None,
+        "net_conf": {},
+        "network": None,
+        "ipv6_network": None,
+        "backend": backend_of({"Backend": {"Type": found[0]["flannel"]["backend_type"]}}),
+        "enable_nftables": False,
+        "cni_conf": {},
+        "cni_conf_name": None,
+        "kube_subnet_manager": True,
+        "interface_args": [],
+        "ip_masq": True,
+        "annotation_prefix": ANNOTATION_PREFIX,
+        "canal": False,
+        "owners": [{"kind": "k3s", "evidence": evidence, "remedy": remedy}],
+        "objects": [],
     }
 
 

@@ -12,7 +12,8 @@ import typing as t
 from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_cluster
 from ansible_collections.podnet.cni.plugins.module_utils._kube import pods as kube_pods
 from ansible_collections.podnet.cni.plugins.module_utils._kube.calico_facts import read_calico
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Forbidden, NotFound
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
+from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects import find_flannel
 
 if t.TYPE_CHECKING:
     from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
@@ -57,6 +58,7 @@ def node_facts(node: Object, flannel_prefix: str) -> Facts:
         "os_image": info.get("osImage"),
         "kernel": info.get("kernelVersion"),
         "runtime": info.get("containerRuntimeVersion"),
+        "kubelet": info.get("kubeletVersion"),
         "labels": labels,
         "annotations": {key: value for key, value in annotations.items() if key.split("/", 1)[0] in ours},
         "flannel": flannel_cluster.node_facts(annotations, flannel_prefix),
@@ -105,64 +107,6 @@ def budget_facts(budget: Object) -> Facts:
     }
 
 
-def _kind(item: Object, api_version: str, kind: str) -> Object:
-    """Items of a list do not say what they are."""
-    return {"apiVersion": api_version, "kind": kind, **item}
-
-
-def find_flannel(kube: KubeClient, daemonsets: t.Sequence[Object]) -> tuple[Object, Object | None, list[Object]] | None:
-    """Flannel's DaemonSet, its ConfigMap and all objects that belong to it, None when no DaemonSet runs flanneld."""
-    daemonset = flannel_cluster.find_daemonset(daemonsets)
-    if daemonset is None:
-        return None
-    daemonset = _kind(daemonset, "apps/v1", "DaemonSet")
-    namespace = daemonset["metadata"]["namespace"]
-    objects: list[Object] = [daemonset]
-    found: Object | None = None
-    for name in flannel_cluster.mounted_configmaps(daemonset):
-        configmap = kube.get_or_none(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
-        if configmap and "net-conf.json" in (configmap.get("data") or {}):
-            found = _kind(configmap, "v1", "ConfigMap")
-            objects.append(found)
-    return daemonset, found, objects + related_objects(kube, daemonset)
-
-
-def related_objects(kube: KubeClient, daemonset: Object) -> list[Object]:
-    """ServiceAccount of the DaemonSet, the bindings that name nothing else, and the roles that only these bindings use.
-
-    Whoever may not read RBAC objects gets what can be read.
-    """
-    namespace = daemonset["metadata"]["namespace"]
-    account = flannel_cluster.pod_template(daemonset).get("serviceAccountName")
-    if not account or account == "default":
-        return []
-    objects: list[Object] = []
-    found = kube.get_or_none(f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}")
-    if found:
-        objects.append(_kind(found, "v1", "ServiceAccount"))
-    rbac = "rbac.authorization.k8s.io/v1"
-    try:
-        bindings = list(kube.list(f"/apis/{rbac}/clusterrolebindings"))
-    except Forbidden:
-        return objects
-    ours = []
-    for binding in bindings:
-        subjects = binding.get("subjects") or []
-        if subjects and all(
-            subject.get("kind") == "ServiceAccount" and subject.get("name") == account and subject.get("namespace") == namespace
-            for subject in subjects
-        ):
-            ours.append(binding)
-    role_names = {binding["roleRef"]["name"] for binding in ours}
-    shared = {binding["roleRef"]["name"] for binding in bindings if binding not in ours}
-    objects += [_kind(binding, rbac, "ClusterRoleBinding") for binding in ours]
-    for name in sorted(role_names - shared):
-        role = kube.get_or_none(f"/apis/{rbac}/clusterroles/{name}")
-        if role and "kubernetes.io/bootstrapping" not in (role["metadata"].get("labels") or {}):
-            objects.append(_kind(role, rbac, "ClusterRole"))
-    return objects
-
-
 def read_services(kube: KubeClient) -> Facts:
     """Addresses of the two Services that every cluster has: the API server and cluster DNS (None when not found)."""
     api = kube.get_or_none("/api/v1/namespaces/default/services/kubernetes")
@@ -191,9 +135,10 @@ def read_cluster(kube: KubeClient) -> Facts:
     version = kube.get("/version")
     daemonsets = list(kube.list("/apis/apps/v1/daemonsets"))
     flannel = find_flannel(kube, daemonsets)
-    flannel_facts = flannel_cluster.facts_of(*flannel) if flannel else None
+    flannel_facts = flannel_cluster.facts_of(flannel.daemonsets[0], flannel.configmap, flannel.objects) if flannel else None
     prefix = flannel_facts["annotation_prefix"] if flannel_facts else flannel_cluster.ANNOTATION_PREFIX
     nodes = [node_facts(node, prefix) for node in kube.list("/api/v1/nodes")]
+    flannel_facts = flannel_facts or flannel_cluster.embedded_facts(nodes)
     pods = [pod_facts(pod) for pod in kube.list("/api/v1/pods")]
     try:
         budgets = [budget_facts(budget) for budget in kube.list("/apis/policy/v1/poddisruptionbudgets")]

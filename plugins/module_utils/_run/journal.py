@@ -91,6 +91,7 @@ class Journal:
         self._dry_run = dry_run
         self._collection = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
         self._path = f"{self._collection}/{NAME}"
+        self._loaded = False
         self._records: dict[str, t.Any] | None = None
 
     @property
@@ -99,9 +100,10 @@ class Journal:
         return self._load() is not None
 
     def _load(self) -> dict[str, t.Any] | None:
-        if self._records is None:
+        if not self._loaded:
             configmap = self._kube.get_or_none(self._path)
             self._records = None if configmap is None else _records(configmap)
+            self._loaded = True
         return self._records
 
     def read(self) -> Contents:
@@ -137,7 +139,9 @@ class Journal:
         try:
             self._write(patch)
         except Invalid as exc:
-            raise JournalError(f"ConfigMap {NAMESPACE}/{NAME} cannot be written: {exc}; when it is full, remove it with state=absent") from exc
+            raise JournalError(
+                f"ConfigMap {NAMESPACE}/{NAME} cannot be written: {exc}; when it is full, remove it with state=absent"
+            ) from exc
         self._records = {**(self._records or {}), **records}
 
     def _write(self, patch: Record) -> None:

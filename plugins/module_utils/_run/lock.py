@@ -13,16 +13,23 @@ import datetime
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, NotFound
+from ansible_collections.podnet.cni.plugins.module_utils._run import playbook_process
 
 if t.TYPE_CHECKING:
     from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 
 Lease = t.Dict[str, t.Any]
+DEFAULT_SECONDS = 1800
 NAMESPACE = "kube-system"
 NAME = "podnet-cni-migration"
 OWNER = "podnet.cni/owner"
 PROCESS = "podnet.cni/process"
 _TRIES = 5
+
+
+def utc_now() -> datetime.datetime:
+    """The time."""
+    return datetime.datetime.now(datetime.timezone.utc)
 
 
 class Locked(Exception):
@@ -101,7 +108,7 @@ class Lock:
         run: str,
         owner: str,
         process: str,
-        seconds: int,
+        seconds: int | None,
         has_ended: t.Callable[[str], bool],
         now: t.Callable[[], datetime.datetime],
         dry_run: bool = False,
@@ -136,7 +143,7 @@ class Lock:
         if holder is None or self._ours(holder) or self._abandoned(holder):
             return
         raise Locked(
-            f"run: run '{self._run}' cannot have the lock (Lease {NAMESPACE}/{NAME}): run '{holder.run}' of {holder.owner} holds it, renewed "
+            f"run: '{self._run}' does not have the lock (Lease {NAMESPACE}/{NAME}): run '{holder.run}' of {holder.owner} holds it, renewed "
             f"{holder.age:.0f} s ago. Wait until that run has ended; if it was stopped, the lock expires in "
             f"{max(0.0, holder.duration - holder.age):.0f} s, or set force_unlock to take it now"
         )
@@ -165,7 +172,8 @@ class Lock:
 
     def _write(self, lease: Lease | None, holder: Holder | None, now: datetime.datetime) -> None:
         spec = dict((lease or {}).get("spec") or {})
-        spec.update(holderIdentity=self._run, leaseDurationSeconds=self._seconds, renewTime=micro_time(now))
+        seconds = self._seconds or spec.get("leaseDurationSeconds") or DEFAULT_SECONDS
+        spec.update(holderIdentity=self._run, leaseDurationSeconds=seconds, renewTime=micro_time(now))
         if not self._ours(holder):
             spec.update(acquireTime=micro_time(now), leaseTransitions=int(spec.get("leaseTransitions") or 0) + 1)
         body: Lease = {
@@ -212,3 +220,10 @@ class Lock:
         except NotFound:
             return False
         return True
+
+
+def new_lock(
+    kube: KubeClient, run: str, dry_run: bool, seconds: int | None = None, now: t.Callable[[], datetime.datetime] = utc_now
+) -> Lock:
+    """The lock for a run of the playbook that this process belongs to; without C(seconds) a renewal keeps the duration."""
+    return Lock(kube, run, playbook_process.owner(), playbook_process.current(), seconds, playbook_process.has_ended, now, dry_run)

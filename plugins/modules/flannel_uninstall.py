@@ -1,0 +1,411 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: flannel_uninstall
+short_description: Remove Flannel's objects from a cluster
+version_added: 0.1.0
+author:
+  - The podnet.cni authors (@podnet)
+description:
+  - Deletes the DaemonSet that runs flanneld, whatever it is called, and waits until all of its pods are gone. Only then nodes can be
+    cleaned, since flanneld makes its device again.
+  - Deletes Flannel's ConfigMap, its ServiceAccount, the bindings that name only this account and the roles that only they use, its
+    namespace if nothing else is in it, and Flannel's annotations on nodes.
+  - Refuses when somebody would put Flannel back, such as an addon manager or a GitOps controller, and when Flannel shares its pods with
+    Calico's policy engine (Canal).
+  - Before the first deletion all objects are kept in the journal (see M(podnet.cni.cni_journal)) under the name C(flannel). With this
+    backup a run that was stopped finds what is left, and Flannel can be installed again.
+  - The condition C(NetworkUnavailable) of nodes is left as it is, since the CNI that is active sets it.
+  - Pods that still use Flannel lose their network. M(podnet.cni.cni_facts) tells which do.
+  - Runs against the cluster's API, usually on the controller.
+extends_documentation_fragment:
+  - podnet.cni._attributes
+  - podnet.cni._attributes.actiongroup_kube
+  - podnet.cni._kube
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    support: full
+    platforms: posix
+options:
+  state:
+    description: There is only one state.
+    type: str
+    choices: [absent]
+    default: absent
+  phase:
+    description:
+      - V(daemonset) removes the DaemonSet and waits until its pods are gone.
+      - V(rest) removes everything else, after the nodes have been cleaned.
+      - V(all) does both.
+    type: str
+    choices: [daemonset, rest, all]
+    default: all
+  keep_configmap:
+    description: Whether to keep Flannel's ConfigMap and with it its namespace.
+    type: bool
+    default: false
+  ignore_owners:
+    description: Consent to remove Flannel although somebody would put it back.
+    type: bool
+    default: false
+  wait_timeout:
+    description: Seconds to wait until the pods, and the namespace, are gone.
+    type: float
+    default: 300.0
+  journal_run:
+    description:
+      - Identifier of the run that the backup is recorded with. With it, another run that holds the lock of the journal is respected.
+    type: str
+seealso:
+  - module: podnet.cni.flannel_remove
+  - module: podnet.cni.cni_journal
+"""
+
+EXAMPLES = r"""
+- name: Stop flanneld on all nodes
+  podnet.cni.flannel_uninstall:
+    phase: daemonset
+  delegate_to: localhost
+  run_once: true
+
+- name: Clean the nodes
+  podnet.cni.flannel_remove:
+
+- name: Remove what else belongs to Flannel
+  podnet.cni.flannel_uninstall:
+    phase: rest
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+deleted:
+  description: Objects that were deleted, or would be in check mode.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{kind: DaemonSet, namespace: kube-flannel, name: kube-flannel-ds}]
+kept:
+  description: Objects of Flannel that were not deleted, with the reason.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{kind: Namespace, namespace: "", name: kube-flannel, why: "it holds Secret pull-secret"}]
+nodes:
+  description: Nodes from which Flannel's annotations were removed, or would be in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: [n1, n2]
+backup:
+  description: The deleted objects, without what the API server had added.
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+owners:
+  description: Who would put Flannel back, with evidence and remedy.
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+seconds:
+  description: Duration.
+  returned: always
+  type: float
+  sample: 6.4
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_cluster
+from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import meaningful
+from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, NotFound
+from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects import (
+    belonging_to,
+    conventional_objects,
+    find_flannel,
+    path_of,
+    typed,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._kube.namespace_contents import PROTECTED, remaining_objects
+from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import name_of, owner_of
+from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import path_of as path_of_pod
+from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal, JournalError, backup_key
+from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Locked, new_lock
+
+Object = t.Mapping[str, t.Any]
+BACKUP = backup_key("flannel")
+POLL_SECONDS = 0.5
+WHAT_ELSE = ("ClusterRoleBinding", "ClusterRole", "ServiceAccount", "ConfigMap")
+
+
+class Failure(Exception):
+    """Why nothing, or nothing more, was removed; the text has the remedy."""
+
+
+def identity(item: Object) -> dict[str, str]:
+    """An object in the module's results."""
+    return {"kind": item["kind"], "namespace": item["metadata"].get("namespace", ""), "name": item["metadata"]["name"]}
+
+
+def spell(item: Object) -> str:
+    """An object for people."""
+    namespace = item["metadata"].get("namespace")
+    return f"{item['kind']} {namespace + '/' if namespace else ''}{item['metadata']['name']}"
+
+
+def uses_configmap(pod: Object, name: str) -> bool:
+    """Whether a pod mounts a ConfigMap or has environment from it."""
+    spec = pod.get("spec", {})
+    names = [(volume.get("configMap") or {}).get("name") for volume in spec.get("volumes") or []]
+    for container in (spec.get("containers") or []) + (spec.get("initContainers") or []):
+        names += [(source.get("configMapRef") or {}).get("name") for source in container.get("envFrom") or []]
+        names += [((entry.get("valueFrom") or {}).get("configMapKeyRef") or {}).get("name") for entry in container.get("env") or []]
+    return name in names
+
+
+class Uninstaller:
+    """Removes what belongs to Flannel."""
+
+    def __init__(self, kube: KubeClient, params: t.Mapping[str, t.Any], check_mode: bool) -> None:
+        self.kube = kube
+        self.params = params
+        self.check_mode = check_mode
+        self.journal = Journal(kube, check_mode)
+        self.deadline = time.monotonic() + params["wait_timeout"]
+        self.daemonsets: list[Object] = []
+        self.known: dict[str, Object] = {}
+        """All objects of Flannel by path, among them those that are gone already."""
+        self.results: dict[str, t.Any] = {"changed": False, "deleted": [], "kept": [], "nodes": [], "backup": [], "owners": []}
+        self.annotations: dict[str, dict[str, str]] = {}
+
+    def run(self) -> dict[str, t.Any]:
+        """Carry it out and return the module's results. All reasons to refuse are looked for before the first deletion."""
+        begin = time.monotonic()
+        if self.params["journal_run"]:
+            new_lock(self.kube, self.params["journal_run"], self.check_mode).renew()
+        self._find()
+        self._refuse()
+        self.annotations = self._node_annotations()
+        self._back_up()
+        if self.params["phase"] != "rest":
+            self._remove_daemonsets()
+        if self.params["phase"] != "daemonset":
+            self._remove_rest()
+        self.results["changed"] = bool(self.results["deleted"] or self.results["nodes"])
+        if self.results["changed"]:
+            removed = [f"{item['kind']} {item['namespace']}/{item['name']}".replace(" /", " ") for item in self.results["deleted"]]
+            before = {"objects": removed, "node_annotations": {node: self.annotations[node] for node in self.results["nodes"]}}
+            self.results["diff"] = {"before": before, "after": {"objects": [], "node_annotations": {}}}
+        self.results["seconds"] = round(time.monotonic() - begin, 3)
+        return self.results
+
+    def _find(self) -> None:
+        """Flannel as it runs, as the backup of an earlier run has it, or as upstream's manifest names it."""
+        kept = (self.journal.record(BACKUP) or {}).get("objects") or []
+        found = find_flannel(self.kube, self.kube.list("/apis/apps/v1/daemonsets"))
+        if found:
+            self.daemonsets = found.daemonsets
+            objects = found.objects
+        elif kept:
+            objects = kept + belonging_to(self.kube, [item for item in kept if item["kind"] == "DaemonSet"]).objects
+        else:
+            objects = conventional_objects(self.kube)
+        self.known = {path_of(item): item for item in objects}
+        self.results["owners"] = flannel_cluster.owners_of(objects if found else [])
+
+    def _refuse(self) -> None:
+        for daemonset in self.daemonsets:
+            if flannel_cluster.is_canal(daemonset):
+                raise Failure(
+                    f"{spell(daemonset)} runs Flannel and Calico's policy engine in the same pods (Canal), and deleting it would remove both; "
+                    "replace Canal as a whole, following its documentation"
+                )
+            if self.params["phase"] == "rest":
+                raise Failure(
+                    f"phase: {spell(daemonset)} still runs flanneld, which needs the rest; use phase=daemonset first, or phase=all"
+                )
+        owners = [owner for owner in self.results["owners"] if owner["kind"] != "helm"]
+        if owners and not self.params["ignore_owners"]:
+            told = "; ".join(f"{owner['evidence']}: {owner['remedy']}" for owner in owners)
+            raise Failure(f"Flannel was not removed, because it would be put back. {told}. Or set ignore_owners to remove it all the same")
+
+    @property
+    def _removes_configmap(self) -> bool:
+        return not self.params["keep_configmap"]
+
+    def _node_annotations(self) -> dict[str, dict[str, str]]:
+        """What Flannel wrote on each node."""
+        daemonsets = [item for item in self.known.values() if item["kind"] == "DaemonSet"]
+        prefixes = tuple(
+            {f"{flannel_cluster.annotation_prefix(item)}/" for item in daemonsets} or {f"{flannel_cluster.ANNOTATION_PREFIX}/"}
+        )
+        found = {}
+        for node in self.kube.list("/api/v1/nodes"):
+            annotations = node["metadata"].get("annotations") or {}
+            ours = {key: value for key, value in annotations.items() if key.startswith(prefixes)}
+            if ours:
+                found[node["metadata"]["name"]] = ours
+        return found
+
+    def _back_up(self) -> None:
+        """Keep everything in the journal, added to what an earlier run kept."""
+        earlier = self.journal.record(BACKUP) or {}
+        objects = {path_of(item): item for item in earlier.get("objects") or []}
+        objects.update((path, meaningful(item)) for path, item in self.known.items())
+        annotations = {**(earlier.get("node_annotations") or {}), **self.annotations}
+        wanted = {"run": self.params["journal_run"] or "", "objects": list(objects.values()), "node_annotations": annotations}
+        changed = {key: value for key, value in wanted.items() if key != "run"} != {
+            key: value for key, value in earlier.items() if key != "run"
+        }
+        if changed and (objects or annotations):
+            self.journal.write({BACKUP: wanted})
+
+    def _delete(self, item: Object, propagation: str = "Background") -> bool:
+        """Delete an object; whether it was still there."""
+        try:
+            self.kube.delete(path_of(item), propagation=propagation, dry_run=self.check_mode)
+        except NotFound:
+            return False
+        self.results["deleted"].append(identity(item))
+        self.results["backup"].append(meaningful(item))
+        return True
+
+    def _keep(self, item: Object, why: str) -> None:
+        self.results["kept"].append({**identity(item), "why": why})
+
+    # -- the DaemonSet
+
+    def _remove_daemonsets(self) -> None:
+        """In the foreground: a DaemonSet remains until its last pod is gone, so that a run that was stopped waits on."""
+        for daemonset in self.daemonsets:
+            self._delete(daemonset, "Foreground")
+        for daemonset in self.daemonsets if not self.check_mode else []:
+            while True:
+                pods = self._pods_of(daemonset)
+                if not pods and self.kube.get_or_none(path_of(daemonset)) is None:
+                    break
+                if time.monotonic() >= self.deadline:
+                    raise Failure(self._still_there(daemonset, pods))
+                time.sleep(POLL_SECONDS)
+
+    def _pods_of(self, daemonset: Object) -> list[Object]:
+        labels = daemonset["spec"].get("selector", {}).get("matchLabels") or {}
+        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        path = f"/api/v1/namespaces/{daemonset['metadata']['namespace']}/pods"
+        return [pod for pod in self.kube.list(path, label_selector=selector) if owner_of(pod)[2] == daemonset["metadata"].get("uid")]
+
+    def _still_there(self, daemonset: Object, pods: t.Sequence[Object]) -> str:
+        where = ", ".join(f"{name_of(pod)} on node {pod['spec'].get('nodeName')}" for pod in pods) or "none that is listed"
+        return (
+            f"{spell(daemonset)} was deleted, but after {self.params['wait_timeout']:g} s these pods of it are still there: {where}. "
+            "A pod does not end while its node is away: bring the node back, or remove it from the cluster, then run again"
+        )
+
+    # -- everything else
+
+    def _remove_rest(self) -> None:
+        items = sorted((item for item in self.known.values() if item["kind"] in WHAT_ELSE), key=lambda item: WHAT_ELSE.index(item["kind"]))
+        namespaces = {item["metadata"]["namespace"] for item in self.known.values() if item["metadata"].get("namespace")}
+        pods = {namespace: self._other_pods(namespace) for namespace in namespaces}
+        for item in items:
+            if self.kube.get_or_none(path_of(item)) is None:
+                continue
+            why = self._reason_to_keep(item, pods.get(item["metadata"].get("namespace", ""), []))
+            if why:
+                self._keep(item, why)
+            else:
+                self._delete(item)
+        for node in self.annotations:
+            patch = {"metadata": {"annotations": dict.fromkeys(self.annotations[node])}}
+            self.kube.merge_patch(f"/api/v1/nodes/{node}", patch, dry_run=self.check_mode)
+            self.results["nodes"].append(node)
+        for namespace in sorted(namespaces - set(PROTECTED)):
+            self._remove_namespace(namespace)
+
+    def _other_pods(self, namespace: str) -> list[Object]:
+        """Pods of a namespace that are not Flannel's own."""
+        uids = {daemonset["metadata"].get("uid") for daemonset in self.daemonsets}
+        return [pod for pod in self.kube.list(f"/api/v1/namespaces/{namespace}/pods") if owner_of(pod)[2] not in uids]
+
+    def _reason_to_keep(self, item: Object, pods: t.Iterable[Object]) -> str | None:
+        name = item["metadata"]["name"]
+        if item["kind"] == "ConfigMap" and not self._removes_configmap:
+            return "keep_configmap is set"
+        for pod in pods:
+            if item["kind"] == "ConfigMap" and uses_configmap(pod, name):
+                return f"pod {name_of(pod)} uses it"
+            if item["kind"] == "ServiceAccount" and pod.get("spec", {}).get("serviceAccountName") == name:
+                return f"pod {name_of(pod)} uses it"
+        return None
+
+    def _remove_namespace(self, name: str) -> None:
+        found = self.kube.get_or_none(f"/api/v1/namespaces/{name}")
+        if found is None:
+            return
+        namespace = typed(found, "v1", "Namespace")
+        if not namespace["metadata"].get("deletionTimestamp"):
+            remaining = remaining_objects(self.kube, name, self._paths_gone() if self.check_mode else ())
+            if remaining:
+                self._keep(namespace, f"it holds {', '.join(remaining)}")
+                return
+            self._delete(namespace)
+        while not self.check_mode and self.kube.get_or_none(f"/api/v1/namespaces/{name}") is not None:
+            if time.monotonic() >= self.deadline:
+                raise Failure(
+                    f"Namespace {name} was deleted, but is still there after {self.params['wait_timeout']:g} s; "
+                    f"its conditions tell what it waits for (kubectl get namespace {name} -o yaml)"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _paths_gone(self) -> set[str]:
+        """In check mode: what would not be there any more."""
+        pods = [path_of_pod(pod) for daemonset in self.daemonsets for pod in self._pods_of(daemonset)]
+        kept = {path_of({**item, "metadata": item}) for item in self.results["kept"]}
+        return {*self.known, *pods} - kept
+
+
+def main() -> t.NoReturn:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["absent"], "default": "absent"},
+            "phase": {"type": "str", "choices": ["daemonset", "rest", "all"], "default": "all"},
+            "keep_configmap": {"type": "bool", "default": False},
+            "ignore_owners": {"type": "bool", "default": False},
+            "wait_timeout": {"type": "float", "default": 300.0},
+            "journal_run": {"type": "str"},
+            **KUBE_ARGUMENTS,
+        },
+        supports_check_mode=True,
+    )
+    if module.params["wait_timeout"] <= 0:
+        module.fail_json(msg=f"wait_timeout: {module.params['wait_timeout']} is not a duration; give seconds greater than 0")
+    uninstaller = Uninstaller(KubeClient.from_module(module), module.params, module.check_mode)
+    try:
+        results = uninstaller.run()
+    except (Failure, JournalError, Locked) as exc:
+        module.fail_json(msg=str(exc), **uninstaller.results)
+    except KubeError as exc:
+        module.fail_json(msg=f"the cluster's API refused: {exc}", **uninstaller.results)
+    module.exit_json(**results)
+
+
+if __name__ == "__main__":
+    main()
