@@ -133,6 +133,7 @@ seconds_waiting_termination:
   sample: 3.1
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -198,17 +199,15 @@ class Evictor:
         """Keep new pods away; true when the node was schedulable."""
         if self.was_cordoned:
             return False
-        self.kube.merge_patch(
-            self.path, {"metadata": {"annotations": {CORDONED_BY: "true"}}, "spec": {"unschedulable": True}}, dry_run=self.check_mode
-        )
+        patch = {"metadata": {"annotations": {CORDONED_BY: "true"}}, "spec": {"unschedulable": True}}
+        self.kube.merge_patch(self.path, patch, dry_run=self.check_mode)
         self._cordoned(True)
         return True
 
     def uncordon(self) -> None:
         """Let new pods come again and take our mark away."""
-        self.kube.merge_patch(
-            self.path, {"metadata": {"annotations": {CORDONED_BY: None}}, "spec": {"unschedulable": None}}, dry_run=self.check_mode
-        )
+        patch = {"metadata": {"annotations": {CORDONED_BY: None}}, "spec": {"unschedulable": None}}
+        self.kube.merge_patch(self.path, patch, dry_run=self.check_mode)
         self._cordoned(False)
 
     def _cordoned(self, cordoned: bool) -> None:
@@ -219,7 +218,10 @@ class Evictor:
         """Carry it out and return the module's results."""
         getattr(self, f"run_{self.params['state']}")()
         if self.results["cordoned"] != self.was_cordoned or self.results["evicted"] or self.results["recycled"]:
-            before = {"unschedulable": self.was_cordoned, "pods": [pod["name"] for pod in self.results["evicted"] + self.results["recycled"]]}
+            before = {
+                "unschedulable": self.was_cordoned,
+                "pods": [pod["name"] for pod in self.results["evicted"] + self.results["recycled"]],
+            }
             self.results["diff"] = {"before": before, "after": {"unschedulable": self.results["cordoned"], "pods": []}}
         return self.results
 
@@ -229,55 +231,76 @@ class Evictor:
 
     def run_schedulable(self) -> None:
         """State schedulable."""
-        if self.was_cordoned and self.ours:
+        if self.ours:
             self.uncordon()
 
     def run_drained(self) -> None:
         """State drained. The list is read again after the cordon: the scheduler may have been quicker."""
-        include = self.params["include_host_network"]
-        selection = evict.select_for_drain(evict.list_pods(self.kube, self.params["node"]), include)
-        self._check_consent(selection)
-        cordoned_now = self.cordon()
-        if cordoned_now and not self.check_mode:
-            selection = evict.select_for_drain(evict.list_pods(self.kube, self.params["node"]), include)
+        selection = self._selection()
         try:
             self._check_consent(selection)
-            if selection.evict and not self.check_mode:
-                self._times(evict.drain(self.kube, self.params["node"], selection.evict, self.params["timeout"]))
-        except (evict.DeadlinePassed, Failure, KubeError) as exc:
-            if cordoned_now:
-                self.uncordon()
-            raise Failure(f"node {self.params['node']} was not drained: {exc}", **self._blocked(exc)) from exc
-        self.results["evicted"] = [describe(pod) for pod in selection.evict]
-        self.results["changed"] = self.results["changed"] or bool(selection.evict)
-        stay = selection.stay
-        if selection.evict and not self.check_mode:
-            stay = evict.select_for_drain(evict.list_pods(self.kube, self.params["node"]), include).stay
-        self.results["remaining"] = [describe(pod) for pod in stay]
+        except evict.Refused as exc:
+            raise Failure(f"node {self.params['node']} was not drained, nothing was changed: {exc}") from exc
+        cordoned_now = self.cordon()
+        if not self.check_mode:
+            selection = self._selection() if cordoned_now else selection
+            try:
+                selection = self._drain(selection)
+            except (evict.NotGone, evict.Refused, KubeError) as exc:
+                self._undo_cordon(cordoned_now)
+                raise Failure(f"node {self.params['node']} was not drained: {exc}", **self._so_far("evicted", exc)) from exc
+        else:
+            self.results["evicted"] = [describe(pod) for pod in selection.evict]
+        self.results["changed"] = self.results["changed"] or bool(self.results["evicted"])
+        self.results["remaining"] = [describe(pod) for pod in selection.stay]
+
+    def _selection(self) -> evict.Selection:
+        return evict.select_for_drain(evict.list_pods(self.kube, self.params["node"]), self.params["include_host_network"])
+
+    def _drain(self, selection: evict.Selection) -> evict.Selection:
+        """Evict until only pods are left that stay, which are returned."""
+        deadline = time.monotonic() + self.params["timeout"]
+        while selection.evict:
+            self._check_consent(selection)
+            times = evict.drain(self.kube, self.params["node"], selection.evict, max(0.0, deadline - time.monotonic()))
+            self._add_times(times)
+            self.results["evicted"] += [describe(pod) for pod in selection.evict]
+            selection = self._selection()
+        return selection
 
     def run_recycled(self) -> None:
         """State recycled."""
-        targets = evict.select_by_address(evict.list_pods(self.kube, self.params["node"]), self.params["addresses"])
+        addresses = self.params["addresses"]
+        found = evict.wait_for_addresses(self.kube, self.params["node"], addresses, self.params["timeout"]) if addresses else []
+        targets = evict.select_by_address(found, addresses)
         if targets and not self.check_mode:
             try:
-                self._times(evict.recycle(self.kube, self.params["node"], targets, self.params["timeout"]))
-            except evict.DeadlinePassed as exc:
-                raise Failure(f"pods of node {self.params['node']} were not restarted: {exc}", **self._blocked(exc)) from exc
+                self._add_times(evict.recycle(self.kube, self.params["node"], targets, self.params["timeout"]))
+            except evict.NotGone as exc:
+                raise Failure(f"pods of node {self.params['node']} were not restarted: {exc}", **self._so_far("recycled", exc)) from exc
         self.results["recycled"] = [describe(pod) for pod in targets]
         self.results["changed"] = bool(targets)
 
     def _check_consent(self, selection: evict.Selection) -> None:
-        try:
-            evict.check_consent(selection, self.params["delete_emptydir_data"], self.params["force"])
-        except evict.Refused as exc:
-            raise Failure(f"node {self.params['node']} was not drained, no pod was evicted: {exc}") from exc
+        evict.check_consent(selection, self.params["delete_emptydir_data"], self.params["force"])
 
-    def _blocked(self, exc: Exception) -> dict[str, t.Any]:
-        return {**self.results, "blocked": getattr(exc, "blocked", {})}
+    def _undo_cordon(self, cordoned_now: bool) -> None:
+        """After a failure; that the node stays cordoned must not hide the failure."""
+        if cordoned_now:
+            try:
+                self.uncordon()
+            except KubeError:
+                pass
 
-    def _times(self, times: evict.Times) -> None:
-        self.results["seconds"] = round(times.seconds, 3)
-        self.results["seconds_waiting_termination"] = round(times.seconds_waiting_termination, 3)
+    def _so_far(self, key: str, exc: Exception) -> dict[str, t.Any]:
+        """The results of a failure: what blocks, and which pods are told to end all the same."""
+        told = self.results[key] + [describe(pod) for pod in getattr(exc, "evicted", [])]
+        changed = bool(told) or self.results["cordoned"] != self.was_cordoned
+        return {**self.results, key: told, "changed": changed, "blocked": getattr(exc, "blocked", {})}
+
+    def _add_times(self, times: evict.Times) -> None:
+        for key, seconds in times._asdict().items():
+            self.results[key] = round(self.results[key] + seconds, 3)
 
 
 def main() -> t.NoReturn:

@@ -10,11 +10,19 @@ again on its own, the others go on.
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 import time
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._kube import pods
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, KubeError, NotFound, TooManyRequests
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    KubeError,
+    NotFound,
+    TooManyRequests,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
@@ -22,19 +30,26 @@ if t.TYPE_CHECKING:
 PARALLEL = 16
 POLL_SECONDS = 0.3
 RETRY_SECONDS = 0.5
+MOST_RETRY_SECONDS = 3.0
+ADDRESS_SECONDS = 10.0
+"""How long to wait for the address of a pod that is just being started."""
 
 
 class Refused(Exception):
     """Pods that must not be evicted without consent; nothing was changed."""
 
 
-class DeadlinePassed(Exception):
-    """Pods were still there when the time was over; C(blocked) says why for each."""
+class NotGone(Exception):
+    """Pods were still there when the time was over, or may not be evicted at all.
 
-    def __init__(self, blocked: dict[str, str], timeout: float) -> None:
+    C(blocked) says why for each, C(evicted) are those of which the eviction was accepted.
+    """
+
+    def __init__(self, text: str, blocked: dict[str, str], evicted: t.Sequence[pods.Pod] = ()) -> None:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(blocked.items()))
-        super().__init__(f"{len(blocked)} pod(s) were still there after {timeout:g} s: {reasons}")
+        super().__init__(f"{len(blocked)} pod(s) {text}: {reasons}")
         self.blocked = blocked
+        self.evicted = list(evicted)
 
 
 class Selection(t.NamedTuple):
@@ -78,7 +93,9 @@ def check_consent(selection: Selection, delete_emptydir_data: bool, force: bool)
     problems = []
     unmanaged = [pods.name_of(pod) for pod in selection.evict if not pods.owner_of(pod)[0]]
     if unmanaged and not force:
-        problems.append(f"no controller would create these pods again: {', '.join(sorted(unmanaged))}; set force to delete them all the same")
+        problems.append(
+            f"no controller would create these pods again: {', '.join(sorted(unmanaged))}; set force to delete them all the same"
+        )
     local = [pods.name_of(pod) for pod in selection.evict if pods.uses_empty_dir(pod)]
     if local and not delete_emptydir_data:
         problems.append(f"these pods would lose their emptyDir volumes: {', '.join(sorted(local))}; set delete_emptydir_data to allow it")
@@ -86,34 +103,66 @@ def check_consent(selection: Selection, delete_emptydir_data: bool, force: bool)
         raise Refused(". ".join(problems))
 
 
-def _evict_one(kube: KubeClient, pod: pods.Pod, deadline: float, waiting: dict[str, str]) -> bool:
-    """Evict until it is accepted or the deadline passes; C(waiting) says why not yet."""
-    name = pods.name_of(pod)
-    body = {
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"]},
-        "deleteOptions": {"preconditions": {"uid": pods.uid_of(pod)}},
-    }
-    while True:
-        try:
-            kube.create(pods.path_of(pod) + "/eviction", body)
-        except (NotFound, Conflict) as exc:
-            # Gone, or another pod of the same name: what was to be evicted is no longer there. Other conflicts are tried again.
-            if isinstance(exc, NotFound) or "precondition" in str(exc):
-                waiting.pop(name, None)
+class Evictions:
+    """Evictions that run at the same time, each tried again until it is accepted or the deadline passes."""
+
+    def __init__(self, kube: KubeClient, deadline: float) -> None:
+        self._kube = kube
+        self._deadline = deadline
+        self._forbidden = threading.Event()
+        self.waiting: dict[str, str] = {}
+        """Why a pod is not evicted yet, by its name."""
+
+    def run(self, targets: t.Sequence[pods.Pod]) -> list[pods.Pod]:
+        """The pods of which the eviction was accepted."""
+        with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+            accepted = list(pool.map(self._evict, targets))
+        return [pod for pod, done in zip(targets, accepted) if done]
+
+    @property
+    def text(self) -> str:
+        """What is wrong with the pods that wait, for C(NotGone)."""
+        return "may not be evicted" if self._forbidden.is_set() else "could not be evicted in time"
+
+    def _evict(self, pod: pods.Pod) -> bool:
+        name, pause = pods.name_of(pod), RETRY_SECONDS
+        while not self._forbidden.is_set():
+            reason, wait = self._try(pod)
+            if reason is None:
+                self.waiting.pop(name, None)
                 return True
-            waiting[name] = str(exc)
+            self.waiting[name] = reason
+            pause = max(pause, wait)
+            if time.monotonic() + pause >= self._deadline:
+                return False
+            self._forbidden.wait(pause)
+            pause = min(pause * 1.5, MOST_RETRY_SECONDS)
+        self.waiting.setdefault(name, "was not tried")
+        return False
+
+    def _try(self, pod: pods.Pod) -> tuple[str | None, float]:
+        """Why the pod was not evicted, None when it was or is gone, and how long the API server asks to wait."""
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"]},
+            "deleteOptions": {"preconditions": {"uid": pods.uid_of(pod)}},
+        }
+        try:
+            self._kube.create(pods.path_of(pod) + "/eviction", body)
+        except NotFound:
+            return None, 0.0
+        except Conflict as exc:
+            # Another pod of the same name: what was to be evicted is no longer there. Other conflicts are tried again.
+            return (None if "precondition" in str(exc).lower() else str(exc)), 0.0
         except TooManyRequests as exc:
-            waiting[name] = exc.message or "a PodDisruptionBudget forbids it"
+            return exc.message or "a PodDisruptionBudget forbids it", exc.retry_after
+        except (Forbidden, Invalid) as exc:  # will not become possible by waiting
+            self._forbidden.set()
+            return str(exc), 0.0
         except KubeError as exc:
-            waiting[name] = str(exc)
-        else:
-            waiting.pop(name, None)
-            return True
-        if time.monotonic() + RETRY_SECONDS >= deadline:
-            return False
-        time.sleep(RETRY_SECONDS)
+            return str(exc), 0.0
+        return None, 0.0
 
 
 def _delete_one(kube: KubeClient, pod: pods.Pod) -> None:
@@ -136,20 +185,19 @@ def _wait_gone(kube: KubeClient, node: str, uids: set[str], deadline: float) -> 
 def drain(kube: KubeClient, node: str, evict: t.Sequence[pods.Pod], timeout: float) -> Times:
     """Evict pods and wait until they are gone.
 
-    :raises DeadlinePassed: when some are still there after C(timeout) seconds.
+    :raises NotGone: when some are still there after C(timeout) seconds.
     """
     begin = time.monotonic()
     deadline = begin + timeout
-    waiting: dict[str, str] = {}
+    evictions = Evictions(kube, deadline)
     candidates = [pod for pod in evict if not pods.is_terminating(pod)]
-    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
-        accepted = list(pool.map(lambda pod: _evict_one(kube, pod, deadline, waiting), candidates))
+    accepted = evictions.run(candidates)
     all_accepted = time.monotonic()
-    if not all(accepted):
-        raise DeadlinePassed(dict(waiting), timeout)
+    if len(accepted) < len(candidates):
+        raise NotGone(f"{evictions.text} ({timeout:.0f} s)", evictions.waiting, accepted)
     left = _wait_gone(kube, node, {pods.uid_of(pod) for pod in evict}, deadline) if evict else []
     if left:
-        raise DeadlinePassed({pods.name_of(pod): _why_still_there(pod) for pod in left}, timeout)
+        raise NotGone(f"were still there after {timeout:.0f} s", {pods.name_of(pod): _why_still_there(pod) for pod in left}, accepted)
     end = time.monotonic()
     return Times(end - begin, end - all_accepted)
 
@@ -166,41 +214,60 @@ def _why_still_there(pod: pods.Pod) -> str:
 def select_by_address(node_pods: t.Iterable[pods.Pod], addresses: t.Collection[str]) -> list[pods.Pod]:
     """Pods on the CNI's network that have one of the addresses."""
     wanted = set(addresses)
-    return [pod for pod in node_pods if pods.uses_cni(pod) and pods.address_of(pod) in wanted]
+    return [pod for pod in node_pods if pods.uses_cni(pod) and wanted.intersection(pods.addresses_of(pod))]
+
+
+def wait_for_addresses(kube: KubeClient, node: str, addresses: t.Collection[str], seconds: float) -> list[pods.Pod]:
+    """The pods of a node, read again as long as one that is just being started may have one of the addresses."""
+    deadline = time.monotonic() + min(seconds, ADDRESS_SECONDS)
+    while True:
+        current = list_pods(kube, node)
+        starting = [pod for pod in current if pods.uses_cni(pod) and not pods.addresses_of(pod) and not pods.is_terminating(pod)]
+        known = {address for pod in current for address in pods.addresses_of(pod)}
+        if not starting or known.issuperset(addresses) or time.monotonic() + POLL_SECONDS >= deadline:
+            return current
+        time.sleep(POLL_SECONDS)
 
 
 def recycle(kube: KubeClient, node: str, targets: t.Sequence[pods.Pod], timeout: float) -> Times:
     """Restart pods: delete those of DaemonSets, evict the others; wait until they are gone and the DaemonSets are Ready on the node again.
 
-    :raises DeadlinePassed: when this is not so after C(timeout) seconds.
+    :raises NotGone: when this is not so after C(timeout) seconds.
     """
     begin = time.monotonic()
     deadline = begin + timeout
     daemons = [pod for pod in targets if pods.owner_of(pod)[0] == "DaemonSet"]
-    others = [pod for pod in targets if pods.owner_of(pod)[0] != "DaemonSet"]
-    waiting: dict[str, str] = {}
+    others = [pod for pod in targets if pods.owner_of(pod)[0] != "DaemonSet" and not pods.is_terminating(pod)]
+    evictions = Evictions(kube, deadline)
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
-        deleted = pool.map(lambda pod: _delete_one(kube, pod), daemons)
-        accepted = list(pool.map(lambda pod: _evict_one(kube, pod, deadline, waiting), others))
-        list(deleted)
-    if not all(accepted):
-        raise DeadlinePassed(dict(waiting), timeout)
+        deletions = [pool.submit(_delete_one, kube, pod) for pod in daemons]
+        accepted = evictions.run(others)
+        for deletion in deletions:
+            deletion.result()
+    if len(accepted) < len(others):
+        raise NotGone(f"{evictions.text} ({timeout:.0f} s)", evictions.waiting, daemons + accepted)
     told = time.monotonic()
-    owners = {pods.owner_of(pod)[2]: pods.name_of(pod) for pod in daemons}
+    gone = _wait_recycled(kube, node, targets, deadline)
+    if isinstance(gone, dict):
+        raise NotGone(f"were not there again after {timeout:.0f} s", gone, daemons + accepted)
+    return Times(time.monotonic() - begin, gone - told)
+
+
+def _wait_recycled(kube: KubeClient, node: str, targets: t.Sequence[pods.Pod], deadline: float) -> float | dict[str, str]:
+    """When the last of the pods was gone, once the DaemonSets among their owners are Ready; at the deadline why this is not so, by pod."""
+    owners = {pods.owner_of(pod)[2]: pods.name_of(pod) for pod in targets if pods.owner_of(pod)[0] == "DaemonSet"}
     uids = {pods.uid_of(pod) for pod in targets}
-    gone_at = None if targets else told
+    gone_at: float | None = None
     while True:
-        current = list_pods(kube, node) if targets else []
+        current = list_pods(kube, node)
+        now = time.monotonic()
         left = [pod for pod in current if pods.uid_of(pod) in uids and not pods.is_finished(pod)]
-        if not left and gone_at is None:
-            gone_at = time.monotonic()
+        gone_at = now if gone_at is None and not left else gone_at
         ready = {pods.owner_of(pod)[2] for pod in current if pods.is_ready(pod) and not pods.is_terminating(pod)}
-        absent = {owner: name for owner, name in owners.items() if owner not in ready}
-        if not left and not absent:
-            break
-        if time.monotonic() + POLL_SECONDS >= deadline:
-            blocked = {pods.name_of(pod): _why_still_there(pod) for pod in left}
-            blocked.update({name: f"its DaemonSet has no Ready pod on {node} again" for name in absent.values()})
-            raise DeadlinePassed(blocked, timeout)
+        absent = [name for owner, name in owners.items() if owner not in ready]
+        if gone_at is not None and not absent:
+            return gone_at
+        if now + POLL_SECONDS >= deadline:
+            blocked = {name: f"its DaemonSet has no Ready pod on {node} again" for name in absent}
+            return {**blocked, **{pods.name_of(pod): _why_still_there(pod) for pod in left}}
         time.sleep(POLL_SECONDS)
-    return Times(time.monotonic() - begin, (gone_at or told) - told)

@@ -61,6 +61,13 @@ def address_of(pod: Pod) -> str:
     return str(pod.get("status", {}).get("podIP") or "")
 
 
+def addresses_of(pod: Pod) -> list[str]:
+    """All addresses of the pod, of both families."""
+    status = pod.get("status", {})
+    found = [str(entry["ip"]) for entry in status.get("podIPs") or [] if entry.get("ip")]
+    return found or ([address_of(pod)] if address_of(pod) else [])
+
+
 def uses_empty_dir(pod: Pod) -> bool:
     """It has a volume whose content is lost with the pod."""
     return any("emptyDir" in volume for volume in pod.get("spec", {}).get("volumes") or [])
