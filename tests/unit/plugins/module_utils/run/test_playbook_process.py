@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ansible_collections.podnet.cni.plugins.module_utils._run import playbook_process
+
+pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
+
+
+def token(process: int) -> str:
+    return f"{playbook_process._machine()}/{process}/{playbook_process._status(process)[1]}"
+
+
+def test_a_process_that_runs_has_not_ended():
+    assert not playbook_process.has_ended(token(os.getpid()))
+
+
+def test_a_process_that_ended_is_known():
+    with subprocess.Popen(["sleep", "60"]) as process:
+        text = token(process.pid)
+        assert not playbook_process.has_ended(text)
+        process.kill()
+    assert playbook_process.has_ended(text)
+
+
+def test_another_process_with_the_same_number_is_not_the_same():
+    machine, number, dummy = token(os.getpid()).rsplit("/", 2)
+    assert playbook_process.has_ended(f"{machine}/{number}/1")
+
+
+@pytest.mark.parametrize("text", ["", "another-boot/4026531836/1/2", "a/b", "x"])
+def test_elsewhere_nothing_is_known(text):
+    assert not playbook_process.has_ended(text)
+
+
+def test_the_oldest_playbook_above_is_found(tmp_path):
+    """A worker of a playbook is a fork of it, with the same command line."""
+    program = tmp_path / "ansible-playbook"
+    program.write_text(
+        "import os, subprocess, sys\n"
+        "if os.fork() == 0:\n"
+        f"    subprocess.run([{sys.executable!r}, '-c', sys.argv[1]], check=True)\n"
+        "    os._exit(0)\n"
+        "print(os.getpid(), flush=True)\n"
+        "os.wait()\n"
+    )
+    code = "from ansible_collections.podnet.cni.plugins.module_utils._run import playbook_process as p; print(p.current(), flush=True)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, str(program), code], capture_output=True, text=True, check=True, env=environment)
+    lines = sorted(done.stdout.split(), key=len)
+    assert lines[1].split("/")[2] == lines[0]
+    assert playbook_process.has_ended(lines[1])
