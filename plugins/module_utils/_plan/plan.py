@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: what will happen to which node, and why not. Pure: facts and settings in, a record for people and machines out."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import MIGRATION_LABEL
+from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, batches, node_state, steps, workloads
+from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, blockers_of, is_blocked
+from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import preflight
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.bgp import given_peers
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.calico import matching_pool
+from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import POOL_NAME, Settings
+from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation, zone_of
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
+
+Record = dict[str, t.Any]
+
+
+def pool_of(situation: Situation) -> Record:
+    """The pool that the migration uses, which may be there already."""
+    existing = matching_pool(situation)
+    flannel = situation.flannel
+    masquerade = flannel.get("ip_masq", True) if flannel else (existing or {}).get("natOutgoing", True)
+    return {
+        "name": existing["name"] if existing else POOL_NAME,
+        "cidr": situation.network,
+        "block_size": situation.settings.block_size,
+        "nat_outgoing": bool(masquerade),
+    }
+
+
+def order_of_moves(situation: Situation) -> list[str]:
+    """Nodes to move: those that a run has left in between, then workers, control planes last."""
+
+    def key(node: Facts) -> tuple[t.Any, ...]:
+        moving = situation.states[node["name"]] == node_state.MOVING
+        return (not moving, bool(node.get("control_plane")), natural_key(str(node["name"])))
+
+    return [node["name"] for node in sorted(situation.to_move, key=key)]
+
+
+def phases_done(situation: Situation) -> list[str]:
+    """The phases that need nothing any more, by what is true in the cluster and on the nodes."""
+    daemonset = (situation.calico or {}).get("daemonset") or {}
+    everywhere = bool(situation.nodes) and all(node["name"] in situation.nodes for node in situation.cluster_nodes)
+    moved = everywhere and not situation.to_move
+    truths = {
+        "beside": bool(daemonset.get("desired")) and daemonset.get("ready", 0) >= daemonset["desired"] and matching_pool(situation) is not None,
+        "moved": moved,
+        "removed": moved and not situation.flannel and not any(node_state.traces_of_flannel(facts) for facts in situation.nodes.values()),
+        "finished": moved and not _leftovers_of_migration(situation),
+    }
+    return [phase for phase, true in truths.items() if true]
+
+
+def _leftovers_of_migration(situation: Situation) -> list[str]:
+    """What only the migration needs and is still there."""
+    reservations = [item["name"] for item in (situation.calico or {}).get("reservations") or [] if str(item["name"]).startswith("podnet-flannel-")]
+    labels = [node["name"] for node in situation.cluster_nodes if MIGRATION_LABEL in (node.get("labels") or {})]
+    return reservations + labels + [trace for facts in situation.nodes.values() for trace in node_state.traces_of_migration(facts)]
+
+
+def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding]) -> Record:
+    """The plan of one node."""
+    name = node["name"]
+    facts = situation.nodes.get(name)
+    state = situation.states[name]
+    on_flannel, on_calico = ([pod["address"] for pod in node_state.pods_on(facts, plane)] for plane in (node_state.FLANNEL, node_state.CALICO))
+    cidr = node.get("pod_cidr") if ":" not in str(node.get("pod_cidr")) else None
+    addresses = addressing.addresses_of(cidr, situation.settings.block_size, on_flannel, on_calico)
+    moves = state != node_state.CALICO
+    evict = workloads.to_evict(situation.pods, name) if moves else []
+    restart = workloads.to_restart(situation.pods, name) if moves else []
+    cordoned = not node.get("schedulable", True) and not node_state.cordoned_by_us(node)
+    return {
+        "name": name,
+        "host": situation.settings.host_of(name),
+        "zone": zone_of(node),
+        "address": node.get("internal_ip"),
+        "control_plane": bool(node.get("control_plane")),
+        "cordoned": cordoned,
+        "state": state,
+        "pod_cidr": node.get("pod_cidr"),
+        "blocks": addresses.blocks,
+        "guard_routes": addresses.guard_routes,
+        "reserved": addresses.reserved,
+        "probe_address": addresses.probe_address,
+        "refused": blockers_of(findings, name) if moves else [],
+        "pods_to_evict": len(evict),
+        "pods_to_restart": len(restart),
+        "steps": steps.node_steps(len(evict), len(restart), cordoned) if moves else [],
+    }
+
+
+def _flannel_summary(flannel: Facts | None) -> Record | None:
+    """What the plan repeats of Flannel."""
+    if not flannel:
+        return None
+    daemonset, configmap = flannel["daemonset"], flannel.get("configmap")
+    return {
+        "daemonset": f"{daemonset['namespace']}/{daemonset['name']}",
+        "configmap": f"{configmap['namespace']}/{configmap['name']}" if configmap else None,
+        "image": daemonset.get("image"),
+        "backend": {key: (flannel.get("backend") or {}).get(key) for key in ("type", "vni", "port")},
+    }
+
+
+def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts) -> Record:
+    """The plan as a record that is plain data.
+
+    :raises InvalidSettings: when a setting cannot be read.
+    :raises InvalidSerial: when the sizes of the batches cannot be read.
+    """
+    situation = Situation(cluster, nodes, Settings.of(settings))
+    chosen = situation.settings
+    findings = preflight(situation)
+    moving = order_of_moves(situation)
+    parts = batches.split(moving, chosen.serial)
+    done = phases_done(situation)
+    removing = chosen.remove_flannel and not {"removed", "finished"} <= set(done)
+    calico = situation.calico or {}
+    return {
+        "method": chosen.method,
+        "work": bool(moving) or removing,
+        "blocked": is_blocked(findings),
+        "remove_flannel": removing,
+        "findings": [finding.to_dict() for finding in findings],
+        "settings": chosen.echo(),
+        "cluster": {
+            "server_version": cluster.get("server_version"),
+            "gathered_at": cluster.get("gathered_at"),
+            "nodes": len(situation.cluster_nodes),
+            "zones": len({zone_of(node) for node in situation.cluster_nodes} - {""}),
+            "pods": sum(1 for pod in situation.pods if not workloads.is_finished(pod)),
+            "flannel": _flannel_summary(situation.flannel),
+            "calico": (calico.get("daemonset") or {}).get("image"),
+        },
+        "network": situation.network,
+        "pool": pool_of(situation),
+        "peers": [{key: peer.get(key) for key in ("name", "peer_ip", "as_number", "node", "node_selector")} for peer in given_peers(situation)],
+        "phases_done": done,
+        "nodes": [plan_node(situation, node, findings) for node in situation.cluster_nodes],
+        "batches": parts,
+        "cluster_steps": steps.cluster_steps(len(moving), len(parts), len(chosen.bgp_peers), removing, chosen.keep_flannel_configmap),
+        "workloads": workloads.ready_counts(situation.pods),
+    }

@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All rules that are asked before anything changes. Pure: no input, no output."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, ordered
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import addresses, bgp, calico, flannel, host, mtu, nodes, pods
+from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import routing_findings
+from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
+
+Rule = t.Callable[[Situation], t.Iterator[Finding]]
+
+BEFORE_MOVES: tuple[Rule, ...] = (
+    *flannel.RULES,
+    *nodes.RULES,
+    *addresses.RULES,
+    *calico.RULES,
+    *pods.RULES,
+    *host.RULES,
+    *mtu.RULES,
+    *bgp.RULES,
+)
+"""Asked while a node is still to be moved."""
+AFTER_MOVES: tuple[Rule, ...] = (
+    flannel.owners,
+    nodes.not_ready,
+    nodes.missing_in_inventory,
+    nodes.unknown_hosts,
+    nodes.unreachable,
+    calico.not_ready,
+    host.tools,
+)
+"""Asked when all nodes are on Calico: about the removal of Flannel only, since pools and blocks then belong to whoever runs the cluster."""
+
+
+def preflight(situation: Situation) -> list[Finding]:
+    """Everything that the rules find, the worst first."""
+    rules = BEFORE_MOVES if situation.to_move else AFTER_MOVES
+    found = [finding for rule in rules for finding in rule(situation)]
+    return ordered([*found, *routing_findings(situation.cluster, situation.nodes)])

@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What nodes' routes and BGP sessions say about the way to other nodes' pods. Pure: no input, no output."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_sessions import ESTABLISHED, explain
+from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, Finding, ordered
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import listed, natural, node_subject
+
+Facts = t.Mapping[str, t.Any]
+BIRD = "bird"
+_FAULTS = ("unreachable", "prohibit")
+"""Route types that BIRD installs for a next hop that it cannot resolve. Its blackholes are normal: for the node's own blocks."""
+_RESOLUTION = "projectcalico/bird:nest/rt-table.c"
+_MOST = 4
+
+
+def _ipv4_routes(node: Facts) -> list[tuple[ipaddress.IPv4Network, Facts]]:
+    routes = [route for route in node.get("routes") or [] if route.get("table", "main") == "main" and ":" not in route["destination"]]
+    return [(ipaddress.IPv4Network(route["destination"], strict=False), route) for route in routes]
+
+
+def best_route(node: Facts, address: str) -> Facts | None:
+    """The route that a node takes to an address. Of equal prefixes a direct link wins, then BIRD's, as in BIRD's own table."""
+
+    def rank(entry: tuple[ipaddress.IPv4Network, Facts]) -> tuple[int, int]:
+        network, route = entry
+        direct = route.get("protocol") == "kernel" and not route.get("gateway")
+        return network.prefixlen, 2 if direct else int(route.get("protocol") == BIRD)
+
+    target = ipaddress.IPv4Address(address)
+    matching = [entry for entry in _ipv4_routes(node) if target in entry[0]]
+    return max(matching, key=rank)[1] if matching else None
+
+
+def exported_node_subnets(cluster: Facts, nodes: t.Mapping[str, Facts]) -> t.Iterator[Finding]:
+    """Nodes that reach other nodes by a route that BGP brought.
+
+    BIRD refuses to resolve the next hop of a BGP route by another BGP route and installs C(unreachable) instead.
+    """
+    addresses = {
+        address: node["name"] for node in cluster.get("nodes") or [] for address in node.get("internal_ips") or [] if ":" not in address
+    }
+    learned: dict[str, dict[str, list[str]]] = {}
+    for name, facts in nodes.items():
+        for address, other in addresses.items():
+            route = best_route(facts, address) if other != name else None
+            if route and route.get("protocol") == BIRD:
+                text = str(route["destination"]) + (f" via {route['gateway']}" if route.get("gateway") else "")
+                learned.setdefault(name, {}).setdefault(text, []).append(other)
+    if not learned:
+        return
+    first = natural(learned)[0]
+    routes = (f"{text} ({listed(natural(others), _MOST)})" for text, others in sorted(learned[first].items()))
+    yield Finding(
+        "router-exports-node-subnets",
+        BLOCKER,
+        node_subject(learned),
+        f"{first} has BGP routes to the addresses of other nodes: {listed(routes, _MOST)}.",
+        "The router exports the node subnets as well as pod routes. BIRD on the nodes then resolves next hops through BGP itself and "
+        "installs unreachable routes for the pods of other nodes: a total outage.",
+        "On the router, export pod routes only to the nodes, for example in BIRD 2: `export where net ~ [ POD_NETWORK+ ];`. The nodes reach "
+        "each other by their own routes as before.",
+        _RESOLUTION,
+        tuple(natural(learned)),
+    )
+
+
+def unreachable_routes(nodes: t.Mapping[str, Facts]) -> t.Iterator[Finding]:
+    """Routes whose next hop BIRD could not resolve."""
+    for name in natural(nodes):
+        routes = [route for dummy, route in _ipv4_routes(nodes[name]) if route.get("protocol") == BIRD and route.get("type") in _FAULTS]
+        if routes:
+            yield Finding(
+                "route-unreachable",
+                BLOCKER,
+                node_subject([name]),
+                f"{listed((_route_text(route) for route in routes), _MOST)}.",
+                "BIRD could not resolve the next hop of these routes, so every packet from this node to these pods is refused, and the "
+                "longer prefix wins over Flannel's working route.",
+                "Let the router keep the next hop of the announcing node and export pod routes only; `birdcl show route all` in calico-node "
+                "shows the next hop that failed.",
+                _RESOLUTION,
+                (name,),
+            )
+
+
+def _route_text(route: Facts) -> str:
+    return f"{route['type']} {route['destination']} proto {route['protocol']}"
+
+
+def down_sessions(cluster: Facts, nodes: t.Iterable[str]) -> t.Iterator[Finding]:
+    """BGP sessions that are not Established, as far as the cluster tells any."""
+    wanted = set(nodes)
+    for session in (cluster.get("calico") or {}).get("sessions") or []:
+        if session.get("node") not in wanted or session.get("state") == ESTABLISHED:
+            continue
+        why = session.get("why") or explain(session.get("state"), session.get("info"))
+        since = f" since {session['since']}" if session.get("since") else ""
+        yield Finding(
+            "bgp-session-down",
+            BLOCKER,
+            node_subject([session["node"]]),
+            f"The session with {session.get('peer')} is {session.get('state') or 'not known'}{since}: {why}.",
+            "Without it the node neither announces its blocks to this router nor learns the way to others'.",
+            f"Check the router's configuration for {session['node']} and TCP port 179 both ways; `birdcl show protocols all` in calico-node "
+            "shows the last error.",
+            "projectcalico/calico:api/pkg/apis/projectcalico/v3/nodestatus.go",
+            (str(session["node"]),),
+        )
+
+
+def missing_block_routes(cluster: Facts, nodes: t.Mapping[str, Facts], severity: str) -> t.Iterator[Finding]:
+    """Blocks with pods that a node has no BGP route to."""
+    blocks = [
+        (ipaddress.IPv4Network(block["cidr"]), str(block["node"]))
+        for block in (cluster.get("calico") or {}).get("blocks") or []
+        if block.get("node") and block.get("allocated") and ":" not in block["cidr"]
+    ]
+    for name in natural(nodes):
+        routed = [network for network, route in _ipv4_routes(nodes[name]) if route.get("protocol") == BIRD and route.get("type") not in _FAULTS]
+        missing = [(block, owner) for block, owner in blocks if owner != name and not any(block.subnet_of(network) for network in routed)]
+        if missing:
+            yield Finding(
+                "block-route-missing",
+                severity,
+                node_subject([name]),
+                f"No BGP route to {listed((f'{block} of {owner}' for block, owner in missing), _MOST)}.",
+                "Packets to these pods still go through Flannel, and would go nowhere without it.",
+                "Check the sessions of both nodes, and that the router sends the routes of one node to the others (route reflector client).",
+                "projectcalico/calico:confd/etc/calico/confd/templates/bird_ipam.cfg.template",
+                (name,),
+            )
+
+
+def routing_findings(cluster: Facts, nodes: t.Mapping[str, Facts]) -> list[Finding]:
+    """What forbids to move pods to these nodes, or to go on."""
+    found = [*exported_node_subnets(cluster, nodes), *unreachable_routes(nodes), *down_sessions(cluster, nodes)]
+    return ordered(found)

@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules about BGP peers before they are written to the cluster."""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_bgp_peer_spec import parse_as_number, parse_peer_ip
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_selector import SelectorError, parse_selector
+from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding
+from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation, zone_of
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject
+
+_PEER = "projectcalico/calico:api/pkg/apis/projectcalico/v3/bgppeer.go"
+
+
+def given_peers(situation: Situation) -> list[Facts]:
+    """The peers that the user gives, and those that the cluster has besides, in the form of the user's."""
+    given = list(situation.settings.bgp_peers)
+    names = {peer.get("name") for peer in given}
+    existing = [
+        {
+            "name": peer["name"],
+            "peer_ip": peer.get("peerIP"),
+            "as_number": peer.get("asNumber"),
+            "node": peer.get("node"),
+            "node_selector": peer.get("nodeSelector"),
+            "peer_selector": peer.get("peerSelector"),
+        }
+        for peer in (situation.calico or {}).get("bgp_peers") or []
+        if peer["name"] not in names
+    ]
+    return given + existing
+
+
+def selected(peer: Facts, nodes: t.Iterable[Facts]) -> list[str]:
+    """Names of the nodes that a peer is for.
+
+    :raises SelectorError: when its selector cannot be read.
+    """
+    linux = [node for node in nodes if node.get("operating_system") in (None, "linux")]
+    if peer.get("node"):
+        return [node["name"] for node in linux if node["name"] == peer["node"]]
+    if peer.get("node_selector"):
+        matches = parse_selector(str(peer["node_selector"]))
+        return [node["name"] for node in linux if matches(node.get("labels") or {})]
+    return [node["name"] for node in linux]
+
+
+def routing(situation: Situation) -> t.Iterator[Finding]:
+    """Another way of routing than the one that is there."""
+    for setting, known in (("routing", "bgp"), ("method", "side-by-side"), ("pod_move", "drain")):
+        value = getattr(situation.settings, setting)
+        if value != known:
+            yield Finding(
+                "setting-not-supported",
+                BLOCKER,
+                f"setting {setting}",
+                f"It is '{value}'.",
+                f"This version knows '{known}' only.",
+                f"Use {known}.",
+                "podnet.cni:docs/architecture.md",
+            )
+
+
+def none_given(situation: Situation) -> t.Iterator[Finding]:
+    """BGP without anybody to speak with."""
+    if situation.to_move and situation.settings.routing == "bgp" and not given_peers(situation):
+        yield Finding(
+            "bgp-peers-missing",
+            BLOCKER,
+            "podnet_bgp_peers",
+            "It is empty, and the cluster has no BGPPeer.",
+            "Routers learn by BGP which node has which block. Without a session no other node would reach pods that have moved.",
+            "Give podnet_bgp_peers: a list of {name, peer_ip, as_number, node_selector}, one for each router.",
+            _PEER,
+        )
+
+
+def invalid(situation: Situation) -> t.Iterator[Finding]:
+    """Values that Calico would refuse."""
+    problems = []
+    try:
+        parse_as_number(situation.settings.as_number)
+    except ValueError as exc:
+        problems.append(("podnet_bgp_as_number", f"'{situation.settings.as_number}' {exc}."))
+    names: set[str] = set()
+    for position, peer in enumerate(situation.settings.bgp_peers):
+        subject = f"BGPPeer {peer.get('name') or f'number {position + 1} of podnet_bgp_peers'}"
+        absent = [key for key in ("name", "peer_ip", "as_number") if peer.get(key) in (None, "")]
+        if absent:
+            problems.append((subject, f"{listed(absent)} {'is' if len(absent) == 1 else 'are'} missing."))
+        if peer.get("name") in names:
+            problems.append((subject, "Two peers have this name."))
+        names.add(str(peer.get("name")))
+        problems += [(subject, problem) for problem in _value_problems(peer)]
+    for subject, evidence in problems:
+        yield Finding(
+            "bgp-peer-invalid",
+            BLOCKER,
+            subject,
+            evidence,
+            "Calico would not accept it, or would read it as something else.",
+            "Correct it in podnet_bgp_peers or podnet_bgp_as_number.",
+            _PEER,
+        )
+
+
+def _value_problems(peer: Facts) -> t.Iterator[str]:
+    if peer.get("as_number") not in (None, ""):
+        try:
+            parse_as_number(peer["as_number"])
+        except ValueError as exc:
+            yield f"as_number '{peer['as_number']}' {exc}."
+    if peer.get("peer_ip"):
+        try:
+            parse_peer_ip(str(peer["peer_ip"]))
+        except ValueError as exc:
+            yield f"peer_ip '{peer['peer_ip']}' {exc}."
+    if peer.get("node") and peer.get("node_selector"):
+        yield "node and node_selector exclude each other."
+    if peer.get("node_selector"):
+        try:
+            parse_selector(str(peer["node_selector"]))
+        except SelectorError as exc:
+            yield f"node_selector \"{peer['node_selector']}\": {exc}."
+
+
+def _selections(situation: Situation) -> t.Iterator[tuple[Facts, list[str]]]:
+    """Peers that can be read, with the nodes that they are for."""
+    for peer in given_peers(situation):
+        try:
+            yield peer, selected(peer, situation.cluster_nodes)
+        except SelectorError:
+            continue
+
+
+def matches_nothing(situation: Situation) -> t.Iterator[Finding]:
+    """Peers that no node has."""
+    for peer, names in _selections(situation):
+        if not names:
+            wanted = f"node {peer['node']}" if peer.get("node") else f"node_selector \"{peer.get('node_selector')}\""
+            labels = natural({f"{key}={value}" for node in situation.cluster_nodes for key, value in (node.get("labels") or {}).items() if "zone" in key})
+            yield Finding(
+                "bgp-peer-without-node",
+                BLOCKER if peer in situation.settings.bgp_peers else WARNING,
+                f"BGPPeer {peer.get('name')}",
+                f"{wanted} matches none of {count(len(situation.cluster_nodes), 'node')}"
+                + (f" (labels: {listed(labels, 6)})." if labels and not peer.get("node") else "."),
+                "No session would ever come up, and whoever relies on this router gets no routes.",
+                "Correct the selector, or label the nodes.",
+                _PEER,
+            )
+
+
+def nodes_without(situation: Situation) -> t.Iterator[Finding]:
+    """Nodes that would have no session."""
+    if not situation.to_move or not given_peers(situation):
+        return
+    served = {name for dummy, names in _selections(situation) for name in names}
+    alone = [node["name"] for node in situation.to_move if node["name"] not in served and node.get("operating_system") in (None, "linux")]
+    if alone:
+        zones = natural({zone_of(node) or "no zone" for node in situation.cluster_nodes if node["name"] in alone})
+        yield Finding(
+            "bgp-node-without-peer",
+            BLOCKER,
+            node_subject(alone),
+            f"None of {count(len(given_peers(situation)), 'BGPPeer')} selects {'it' if len(alone) == 1 else 'them'} (zone {listed(zones)}).",
+            "The mesh of the nodes is off, so nobody would learn the routes to their pods, and they would learn none.",
+            "Add a peer for these nodes to podnet_bgp_peers, or widen a node_selector.",
+            _PEER,
+            tuple(alone),
+        )
+
+
+def peer_is_a_node(situation: Situation) -> t.Iterator[Finding]:
+    """A peer address that is a node's own, or one of a pod."""
+    owners = {address: node["name"] for node in situation.cluster_nodes for address in node.get("internal_ips") or []}
+    for peer in situation.settings.bgp_peers:
+        try:
+            address = parse_peer_ip(str(peer.get("peer_ip")))[0]
+        except ValueError:
+            continue
+        network = situation.network
+        inside = bool(network) and address.version == 4 and address in ipaddress.ip_network(str(network))
+        if str(address) in owners or inside:
+            what = f"the address of node {owners[str(address)]}" if str(address) in owners else f"inside the pod network {network}"
+            yield Finding(
+                "bgp-peer-address",
+                WARNING if str(address) in owners else BLOCKER,
+                f"BGPPeer {peer.get('name')}",
+                f"peer_ip {address} is {what}.",
+                "A peer is a router outside of the cluster, or a node that is meant to be a route reflector.",
+                "Give the router's address on the nodes' subnet.",
+                _PEER,
+            )
+
+
+RULES = (routing, none_given, invalid, matches_nothing, nodes_without, peer_is_a_node)

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user has chosen, with safe defaults. Pure: no input, no output."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.podnet.cni.plugins.module_utils._plan import batches
+
+POOL_NAME = "podnet-pod-network"
+
+
+class InvalidSettings(ValueError):
+    """A setting that cannot be read, with its value and what to give instead."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Settings of a migration; C(hosts) names the inventory host of each node."""
+
+    routing: str = "bgp"
+    method: str = "side-by-side"
+    pod_move: str = "drain"
+    block_size: int = 26
+    serial: tuple[batches.Size, ...] = batches.DEFAULT
+    as_number: t.Any = 64512
+    bgp_peers: tuple[t.Mapping[str, t.Any], ...] = ()
+    evict_emptydir: bool = False
+    evict_unmanaged: bool = False
+    remove_flannel: bool = True
+    keep_flannel_configmap: bool = False
+    hosts: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, given: t.Mapping[str, t.Any]) -> Settings:
+        """From the dictionary that a playbook gives.
+
+        :raises InvalidSettings: for a name that is no setting, or a value that is no value for it.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise InvalidSettings(f"settings: '{unknown[0]}' is no setting; use {', '.join(sorted(known))}")
+        values = dict(given)
+        if "serial" in values:
+            values["serial"] = tuple(batches.parse_serial(values["serial"]))
+        if "bgp_peers" in values:
+            values["bgp_peers"] = tuple(values["bgp_peers"] or ())
+        if "block_size" in values:
+            try:
+                values["block_size"] = int(values["block_size"])
+            except (TypeError, ValueError) as exc:
+                raise InvalidSettings(f"podnet_block_size: '{values['block_size']}' is no number; give a prefix length such as 26") from exc
+        return cls(**values)
+
+    def host_of(self, node: str) -> str:
+        """The inventory host of a node, the node's own name when the inventory has none."""
+        return self.hosts.get(node, node)
+
+    def echo(self) -> dict[str, t.Any]:
+        """What the plan repeats of the settings."""
+        record = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "hosts"}
+        return {**record, "serial": list(self.serial), "bgp_peers": [dict(peer) for peer in self.bgp_peers]}

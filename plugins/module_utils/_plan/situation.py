@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The facts that rules judge, with the questions that several of them ask. Pure: no input, no output."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+
+from ansible_collections.podnet.cni.plugins.module_utils._plan import node_state, workloads
+from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import Settings
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
+
+Facts = t.Mapping[str, t.Any]
+ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone", "zone")
+
+
+def zone_of(cluster_node: Facts) -> str:
+    """Zone of a node by its labels, empty without one."""
+    labels = cluster_node.get("labels") or {}
+    return str(next((labels[label] for label in ZONE_LABELS if labels.get(label)), ""))
+
+
+@dataclasses.dataclass(frozen=True)
+class Situation:
+    """C(podnet_cluster), C(podnet_node) by node name, and the settings."""
+
+    cluster: Facts
+    nodes: t.Mapping[str, Facts]
+    settings: Settings
+
+    @property
+    def flannel(self) -> Facts | None:
+        """Flannel in the cluster, None when it has no DaemonSet."""
+        return self.cluster.get("flannel") or None
+
+    @property
+    def calico(self) -> Facts | None:
+        """Calico in the cluster, None when its API is not there."""
+        return self.cluster.get("calico") or None
+
+    @functools.cached_property
+    def cluster_nodes(self) -> list[Facts]:
+        """Nodes of the cluster, as people count."""
+        return sorted(self.cluster.get("nodes") or [], key=lambda node: natural_key(str(node["name"])))
+
+    @functools.cached_property
+    def states(self) -> dict[str, str]:
+        """State of each node of the cluster."""
+        return {node["name"]: node_state.state_of(node, self.nodes.get(node["name"])) for node in self.cluster_nodes}
+
+    @property
+    def to_move(self) -> list[Facts]:
+        """Nodes that are not wholly on Calico."""
+        return [node for node in self.cluster_nodes if self.states[node["name"]] != node_state.CALICO]
+
+    @property
+    def pods(self) -> list[Facts]:
+        """Pods of the cluster."""
+        return list(self.cluster.get("pods") or [])
+
+    @functools.cached_property
+    def pods_to_evict(self) -> dict[str, list[Facts]]:
+        """Pods that have to leave each node that is still to be moved."""
+        return {node["name"]: workloads.to_evict(self.pods, node["name"]) for node in self.to_move}
+
+    @property
+    def network(self) -> str | None:
+        """The network that all podCIDRs are part of: Flannel's, or once that is gone, that of the pool."""
+        if self.flannel:
+            return t.cast("str | None", self.flannel.get("network"))
+        pools = [pool for pool in (self.calico or {}).get("pools") or [] if not pool.get("disabled")]
+        return pools[0].get("cidr") if len(pools) == 1 else None
+
+    def node_facts(self) -> t.Iterator[tuple[Facts, Facts]]:
+        """Each node of the cluster that facts were gathered of: what the cluster says, what the node says."""
+        for node in self.cluster_nodes:
+            facts = self.nodes.get(node["name"])
+            if facts is not None:
+                yield node, facts
+
+    def moving_facts(self) -> t.Iterator[tuple[Facts, Facts]]:
+        """The same for nodes that are not wholly on Calico."""
+        return ((node, facts) for node, facts in self.node_facts() if self.states[node["name"]] != node_state.CALICO)
+
+    def vxlan_device(self, facts: Facts) -> Facts | None:
+        """Flannel's device on a node: by VNI and name."""
+        vni = ((self.flannel or {}).get("backend") or {}).get("vni")
+        devices = [device for device in facts.get("vxlan") or [] if str(device["name"]).startswith("flannel")]
+        return next((device for device in devices if vni is None or device.get("vni") == vni), devices[0] if devices else None)

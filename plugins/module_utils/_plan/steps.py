@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of a migration in words. Pure: no input, no output."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count
+
+Step = dict[str, t.Any]
+
+
+def step(identifier: str, title: str, cuts: bool = False) -> Step:
+    """One step; C(cuts) says that pods are restarted or something is removed."""
+    return {"id": identifier, "title": title, "cuts": cuts}
+
+
+def node_steps(evict: int, restart: int, cordoned: bool) -> list[Step]:
+    """What happens to one node, in order."""
+    steps = [
+        step("evict", f"Cordon it, evict {count(evict, 'pod')} as their budgets allow", evict > 0),
+        step("reserve", f"Keep the addresses of {count(restart, 'pod')} that stay from Calico's address management"),
+        step("switch", "Arm the timer that restores Flannel, make Calico's CNI configuration the first one"),
+        step("restart", f"Restart {count(restart, 'pod')} of DaemonSets on Calico's network", restart > 0),
+        step("prove", "Probe pods, Services and DNS; then disarm the timer"),
+    ]
+    return steps if cordoned else [*steps, step("uncordon", "Let pods come again")]
+
+
+def cluster_steps(nodes: int, batches: int, peers: int, remove_flannel: bool, keep_configmap: bool) -> list[Step]:
+    """What happens to the cluster, in order; C(nodes) are those that are still to be moved."""
+    steps: list[Step] = []
+    if nodes:
+        steps += [
+            step("definitions", "Install Calico's resource definitions"),
+            step("addresses", "Create the pool, claim every node's blocks for it, reserve Flannel's own addresses"),
+            step("peers", f"Create {count(peers, 'BGPPeer')}, turn the mesh of the nodes off"),
+            step("calico", "Start calico-node on all nodes; Flannel's CNI configuration stays the active one"),
+            step("prove", "Prove sessions, next hops and packets between pod addresses of all nodes; else take the peers back"),
+            step("move", f"Move {count(nodes, 'node')} in {count(batches, 'batch', 'batches')}, with a gate on the cluster's state after each", True),
+        ]
+    if remove_flannel:
+        kept = " (its ConfigMap is kept)" if keep_configmap else ""
+        steps += [
+            step("quiet", "Prove on every node that Flannel's device carries nothing any more"),
+            step("flannel-daemonset", "Delete Flannel's DaemonSet, wait until its pods are gone", True),
+            step("flannel-nodes", "Remove Flannel's devices, routes, files and firewall rules from every node", True),
+            step("flannel-rest", f"Delete what else belongs to Flannel in the cluster{kept}", True),
+            step("finish", "Give Calico's CNI configuration its normal name, remove what only the migration needed"),
+        ]
+    return steps

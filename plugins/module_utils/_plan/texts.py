@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan, findings, gate and report as text for people. Pure: records in, text out."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, INFO, SEVERITIES, WARNING
+from ansible_collections.podnet.cni.plugins.module_utils._plan.table import WIDTH, Column, pairs, table, wrap
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, seconds
+
+Record = t.Mapping[str, t.Any]
+_HEADINGS = {BLOCKER: "BLOCKER", WARNING: "warning", INFO: "info"}
+
+
+def findings_table(findings: t.Sequence[Record], width: int = WIDTH) -> str:
+    """One row for each finding, the worst first: what was found, why it matters, what to do."""
+    if not findings:
+        return "No findings."
+    shown = sorted(findings, key=lambda finding: SEVERITIES.index(finding["severity"]))
+    rows = []
+    for finding in shown:
+        subject = f"{finding['id']}\n{finding['subject']}"
+        text = f"{finding['evidence']}\nWhy: {finding['why']}\nFix: {finding['remedy']}"
+        rows.append((_HEADINGS[finding["severity"]], subject, text))
+    left = max(16, min(30, width // 3 - 4))
+    bounded = [(severity, "\n".join(wrap(subject, left)), text) for severity, subject, text in rows]
+    counted = [(severity, sum(1 for finding in findings if finding["severity"] == severity)) for severity in SEVERITIES]
+    summary = ", ".join(count(number, severity, "info" if severity == INFO else None) for severity, number in counted if number)
+    columns = (Column("", fixed=True), Column("finding", fixed=True), Column("evidence, reason, remedy", hanging=5))
+    return f"Findings: {summary}\n{table(columns, bounded, width)}"
+
+
+def _peer(peer: Record) -> str:
+    where = f"node {peer['node']}" if peer.get("node") else peer.get("node_selector") or "all nodes"
+    return f"{peer.get('name')} {peer.get('peer_ip')}, AS {peer.get('as_number')}, for {where}"
+
+
+def _facts(plan: Record) -> list[tuple[str, str]]:
+    """What the plan is about."""
+    cluster, pool, settings = plan["cluster"], plan["pool"], plan["settings"]
+    zones = f" in {count(cluster['zones'], 'zone')}" if cluster.get("zones") else ""
+    flannel = cluster.get("flannel")
+    backend = (flannel or {}).get("backend") or {}
+    tunnel = f"{backend.get('type')}, VNI {backend.get('vni')}, UDP port {backend.get('port')}" if backend.get("type") == "vxlan" else backend.get("type")
+    there = f"{cluster['calico']} is there; " if cluster.get("calico") else ""
+    nat = f"NAT outgoing {'on' if pool.get('nat_outgoing') else 'off'}"
+    return [
+        ("Cluster", f"Kubernetes {cluster.get('server_version')}, {count(cluster['nodes'], 'node')}{zones}, {count(cluster['pods'], 'pod')}"),
+        ("Flannel", f"DaemonSet {flannel['daemonset']}, {tunnel}, network {plan.get('network')}" if flannel else "not there any more"),
+        ("Calico", f"{there}pool {pool['name']} {pool['cidr']}, blocks of /{pool['block_size']}, not encapsulated, {nat}"),
+        ("BGP", "\n".join([f"nodes are AS {settings.get('as_number')}", *(map(_peer, plan.get("peers") or []))])),
+        ("Batches", _batches(plan) or "no node is left to be moved"),
+    ]
+
+
+def _batches(plan: Record) -> str:
+    serial = ", ".join(map(str, plan["settings"].get("serial") or []))
+    batches = " | ".join(listed(batch) for batch in plan.get("batches") or [])
+    return batches and f"{batches}   (podnet_serial: {serial})"
+
+
+def _node_rows(plan: Record) -> list[tuple[t.Any, ...]]:
+    batch_of = {name: number for number, batch in enumerate(plan.get("batches") or [], 1) for name in batch}
+    rows = []
+    for node in plan["nodes"]:
+        moves = node["name"] in batch_of
+        verdict = "done" if not moves else ", ".join(node["refused"]) and f"REFUSED: {', '.join(node['refused'])}" or "move"
+        rows.append(
+            (
+                node["name"],
+                node.get("zone") or "-",
+                node["state"],
+                node.get("pod_cidr") or "-",
+                f"{len(node['blocks'])} x /{plan['pool']['block_size']}" if node["blocks"] else "-",
+                node["pods_to_evict"] if moves else "-",
+                node["pods_to_restart"] if moves else "-",
+                batch_of.get(node["name"], "-"),
+                verdict,
+            )
+        )
+    return rows
+
+
+_NODE_COLUMNS = (
+    Column("node", fixed=True),
+    Column("zone", fixed=True),
+    Column("now", fixed=True),
+    Column("podCIDR", fixed=True),
+    Column("blocks", fixed=True),
+    Column("evict", right=True, fixed=True),
+    Column("restart", right=True, fixed=True),
+    Column("batch", right=True, fixed=True),
+    Column("verdict"),
+)
+
+
+def _steps(plan: Record, width: int) -> str:
+    """Numbered steps; those of a node once, since they are the same for all but for the numbers in the table."""
+    lines = []
+    for number, step in enumerate(plan["cluster_steps"], 1):
+        mark = "*" if step["cuts"] else " "
+        prefix = f"  {number:>2} {mark} "
+        lines += [(prefix if not i else " " * len(prefix)) + line for i, line in enumerate(wrap(step["title"], width - len(prefix)))]
+        if step["id"] == "move":
+            lines += _node_steps(width)
+    legend = "  * restarts pods or removes something; a node whose step fails goes back to Flannel by itself"
+    return "\n".join([*lines, *wrap(legend, width, 2)])
+
+
+def _node_steps(width: int) -> list[str]:
+    text = (
+        "each: cordon, evict as budgets allow; arm the timer that restores Flannel; make Calico's CNI configuration the first one; "
+        "restart DaemonSet pods; probe; disarm; uncordon"
+    )
+    return [" " * 7 + line for line in wrap(text, width - 7)]
+
+
+def _verdict(plan: Record) -> str:
+    refused = sum(1 for finding in plan["findings"] if finding["severity"] == BLOCKER)
+    if plan["blocked"]:
+        return f"Verdict: REFUSED, {count(refused, 'finding')} must be resolved first. Nothing is changed."
+    if not plan["work"]:
+        return "Verdict: nothing to do."
+    moving = sum(map(len, plan["batches"]))
+    parts = [f"{count(moving, 'node')} to move in {count(len(plan['batches']), 'batch', 'batches')}"] if moving else ["all nodes are on Calico"]
+    if plan.get("remove_flannel"):
+        parts.append("then Flannel is removed" if moving else "Flannel is still to be removed")
+    elif moving:
+        parts.append("Flannel stays beside Calico (podnet_remove_flannel=false)")
+    return f"Verdict: can be done; {', '.join(parts)}."
+
+
+def plan_table(plan: Record, width: int = WIDTH) -> str:
+    """The whole plan."""
+    parts = ["Migration plan: Flannel to Calico BGP, side by side, same pod addresses", pairs(_facts(plan), width)]
+    parts.append(table(_NODE_COLUMNS, _node_rows(plan), width))
+    if plan["cluster_steps"]:
+        parts.append(f"Steps\n{_steps(plan, width)}")
+    parts += [findings_table(plan["findings"], width), _verdict(plan)]
+    return "\n\n".join(parts)
+
+
+def gate_table(rows: t.Iterable[Record], width: int = WIDTH) -> str:
+    """What is true of the nodes of a batch."""
+
+    def yes(value: t.Any) -> str:
+        return "yes" if value else "NO"
+
+    columns = (
+        Column("node", fixed=True),
+        Column("CNI", fixed=True),
+        Column("Ready", fixed=True),
+        Column("schedulable", fixed=True),
+        Column("calico-node", fixed=True),
+        Column("pods on Calico", right=True),
+        Column("on Flannel", right=True),
+        Column("BGP routes", right=True),
+        Column("gate"),
+    )
+    texts = [
+        (
+            row["node"],
+            row["cni"],
+            yes(row["ready"]),
+            yes(row["schedulable"]),
+            "Ready" if row["calico_node"] else "NOT READY",
+            row["pods_calico"],
+            row["pods_flannel"],
+            row["bgp_routes"],
+            "passed" if not row["refused"] else f"REFUSED: {', '.join(row['refused'])}",
+        )
+        for row in rows
+    ]
+    return table(columns, texts, width)
+
+
+def report_table(report: Record, width: int = WIDTH) -> str:
+    """Seconds of each node and phase, and what they add up to."""
+    nodes = report.get("nodes") or []
+    if not nodes:
+        return "No node was moved."
+    names = list(dict.fromkeys(phase["phase"] for node in nodes for phase in node.get("phases") or []))
+    columns = (
+        Column("node", fixed=True),
+        Column("zone", fixed=True),
+        *(Column(name, right=True, fixed=True) for name in names),
+        Column("all", right=True, fixed=True),
+        Column("graceful termination", right=True),
+        Column("without it", right=True),
+    )
+    rows = []
+    for node in nodes:
+        by_phase = {phase["phase"]: phase["seconds"] for phase in node.get("phases") or []}
+        own = node["seconds"] - node["graceful_seconds"]
+        times = [f"{by_phase[name]:.1f} s" if name in by_phase else "-" for name in names]
+        rows.append((node["name"], node.get("zone") or "-", *times, *(f"{value:.1f} s" for value in (node["seconds"], node["graceful_seconds"], own))))
+    own_times = sorted(node["seconds"] - node["graceful_seconds"] for node in nodes)
+    middle = len(own_times) // 2
+    median = own_times[middle] if len(own_times) % 2 else (own_times[middle - 1] + own_times[middle]) / 2
+    summary = f"{count(len(nodes), 'node')} moved; median {seconds(median)} a node without waiting for pods that end gracefully."
+    return f"Time per node and phase\n{table(columns, rows, width)}\n{summary}"
