@@ -174,6 +174,7 @@ def facts_of(daemonset: Object, configmap: Object | None, objects: t.Sequence[Ob
             "ready": status.get("numberReady", 0),
             "labels": metadata.get("labels") or {},
             "selector": daemonset["spec"].get("selector", {}).get("matchLabels") or {},
+            "embedded": False,
         },
         "configmap": {"namespace": configmap["metadata"]["namespace"], "name": configmap["metadata"]["name"]} if configmap else None,
         "net_conf": net_conf,
@@ -204,8 +205,8 @@ def facts_of(daemonset: Object, configmap: Object | None, objects: t.Sequence[Ob
 def embedded_facts(nodes: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any] | None:
     """C(podnet_cluster.flannel) of a distribution that runs Flannel inside its own agent, None for any other.
 
-    k3s does so: there is no DaemonSet and no ConfigMap, and the backend is an option of its server
-    (k3s-io/k3s:pkg/agent/flannel/flannel.go). C(nodes) are those of C(podnet_cluster.nodes).
+    k3s does so: there is no ConfigMap, the backend is an option of its server, and what C(daemonset) names is its agent, which runs on
+    every node (k3s-io/k3s:pkg/agent/flannel/flannel.go). C(nodes) are those of C(podnet_cluster.nodes).
     """
     found = [node for node in nodes if "+k3s" in str(node.get("kubelet")) and node.get("flannel")]
     if not found:
@@ -213,7 +214,18 @@ def embedded_facts(nodes: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any]
     evidence = f"node {found[0]['name']} runs {found[0]['kubelet']}, and its agent wrote Flannel's annotations"
     remedy = "start the k3s servers with --flannel-backend=none and --disable-network-policy, which ends Flannel on every node at once"
     return {
-        "daemonset": None,
+        "daemonset": {
+            "namespace": "k3s",
+            "name": "agent",
+            "uid": None,
+            "image": None,
+            "images": [],
+            "desired": len(found),
+            "ready": sum(1 for node in found if node.get("ready")),
+            "labels": {},
+            "selector": {},
+            "embedded": True,
+        },
         "configmap": None,
         "net_conf": {},
         "network": None,

@@ -134,10 +134,10 @@ def test_what_flanneld_wrote_on_a_node():
     assert flannel_cluster.node_facts(host_gw, flannel.PREFIX)["vtep_mac"] is None
 
 
-def test_flannel_inside_k3s_is_known_without_a_daemonset():
+def test_flannel_inside_k3s_is_known():
     node = {"name": "n1", "kubelet": "v1.31.4+k3s1", "flannel": {"backend_type": "vxlan"}}
     facts = flannel_cluster.embedded_facts([node])
-    assert facts["daemonset"] is None
+    assert facts["daemonset"]["embedded"]
     assert facts["owners"][0]["kind"] == "k3s"
     assert "v1.31.4+k3s1" in facts["owners"][0]["evidence"]
     assert "--flannel-backend=none" in facts["owners"][0]["remedy"]
@@ -147,4 +147,7 @@ def test_flannel_inside_k3s_is_known_without_a_daemonset():
 
 def test_embedded_facts_have_every_key_of_the_others():
     node = {"name": "n1", "kubelet": "v1.31.4+k3s1", "flannel": {"backend_type": "vxlan"}}
-    assert set(flannel_cluster.embedded_facts([node])) == set(flannel_cluster.facts_of(flannel.daemonset(), flannel.configmap(), []))
+    embedded = flannel_cluster.embedded_facts([node])
+    usual = flannel_cluster.facts_of(flannel.daemonset(), flannel.configmap(), [])
+    assert set(embedded) == set(usual)
+    assert set(embedded["daemonset"]) == set(usual["daemonset"])

@@ -174,7 +174,7 @@ def test_flannel_inside_k3s():
     node["status"] = {"nodeInfo": {"kubeletVersion": "v1.31.4+k3s1"}}
     kube.add("/api/v1/nodes", node)
     facts = read_cluster(kube)["flannel"]
-    assert facts["daemonset"] is None
+    assert facts["daemonset"]["embedded"]
     assert facts["backend"]["type"] == "vxlan"
 
 
