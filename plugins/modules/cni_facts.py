@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - podnet.cni._kube
 attributes:
   platform:
+    support: full
     platforms: linux
 options:
   scope:
