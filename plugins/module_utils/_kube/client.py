@@ -59,10 +59,10 @@ class KubeClient:
             else:
                 config.load_incluster_config(client_configuration=configuration)
         except Exception as exc:
-            where = params["kubeconfig"] or "~/.kube/config"
+            where = (params["kubeconfig"] or "~/.kube/config") + (f" with context {params['context']}" if params["context"] else "")
             module.fail_json(
-                msg=f"kubeconfig: {where} with context {params['context'] or 'as set in it'} cannot be used: {exc}. "
-                "Set kubeconfig (or K8S_AUTH_KUBECONFIG) to a readable kubeconfig and context to one that it holds"
+                msg=f"kubeconfig: {where} cannot be used: {str(exc).rstrip('.')}. "
+                "Set kubeconfig (or K8S_AUTH_KUBECONFIG) to a readable kubeconfig, and context to one that it holds"
             )
         # The package's own request functions differ between its versions; its connection pool does not.
         pool = RESTClientObject(configuration).pool_manager

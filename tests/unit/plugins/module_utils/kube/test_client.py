@@ -169,3 +169,54 @@ def test_an_answer_that_is_no_json_is_shown():
     with pytest.raises(errors.NotFound, match="404 page not found"):
         kube.get("/apis/none/v1")
     assert kube.get_or_none("/apis/none/v1") is None
+
+
+class Module:
+    def __init__(self, **params):
+        self.params = {"kubeconfig": None, "context": None, "request_timeout": 30.0, "field_validation": "Strict", **params}
+
+    def fail_json(self, **results):
+        raise SystemExit(results["msg"])
+
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: u, user: {token: t}}]
+contexts: [{name: here, context: {cluster: c, user: u}}]
+current-context: here
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "message"),
+    [
+        (None, {}, r"kubeconfig: .*/config cannot be used: .*\. Set kubeconfig \(or K8S_AUTH_KUBECONFIG\) to a readable kubeconfig"),
+        ("hello", {}, "kubeconfig: .*/config cannot be used: "),
+        (KUBECONFIG, {"context": "there"}, "kubeconfig: .*/config with context there cannot be used: .*context to one that it holds"),
+        (KUBECONFIG, {"request_timeout": 0}, "request_timeout: 0 is not a duration; give seconds greater than 0"),
+    ],
+)
+def test_a_bad_kubeconfig_is_told_with_the_remedy(tmp_path, text, params, message):
+    pytest.importorskip("kubernetes")
+    path = tmp_path / "config"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SystemExit, match=message):
+        kube_client.KubeClient.from_module(Module(kubeconfig=str(path), **params))
+
+
+def test_a_good_kubeconfig_is_used(tmp_path):
+    pytest.importorskip("kubernetes")
+    path = tmp_path / "config"
+    path.write_text(KUBECONFIG)
+    kube = kube_client.KubeClient.from_module(Module(kubeconfig=str(path), context="here", request_timeout=0.1))
+    with pytest.raises(errors.Unreachable, match="no answer from http://127.0.0.1:1"):
+        kube.get("/version")
+
+
+def test_a_missing_library_is_told(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "kubernetes", None)
+    with pytest.raises(SystemExit, match="kubernetes"):
+        kube_client.KubeClient.from_module(Module())
