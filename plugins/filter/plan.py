@@ -9,7 +9,7 @@ import functools
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, gate, plan, report, routing, texts
+from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, gate, plan, report, routing, table, texts
 
 Record = t.Mapping[str, t.Any]
 _Result = t.TypeVar("_Result")
@@ -17,19 +17,19 @@ _Result = t.TypeVar("_Result")
 
 def _clear_errors(function: t.Callable[..., _Result]) -> t.Callable[..., _Result]:
     """Turn what a filter raises about its input into an error that names the filter."""
-    name = function.__name__
+    name = function.__name__.replace("_filter", "")
 
     @functools.wraps(function)
     def checked(*args: t.Any, **kwargs: t.Any) -> _Result:
         try:
             return function(*args, **kwargs)
         except ValueError as exc:
-            raise AnsibleFilterError(f"podnet.cni.{name}: {exc}") from exc
+            raise AnsibleFilterError(f"podnet.cni.{name}: {exc}") from None
         except (KeyError, TypeError, AttributeError) as exc:
             problem = f"{exc} is missing" if isinstance(exc, KeyError) else str(exc)
             raise AnsibleFilterError(
                 f"podnet.cni.{name}: the input is not what this filter works on ({problem}); give what its documentation says"
-            ) from exc
+            ) from None
 
     return checked
 
@@ -41,13 +41,13 @@ def migration_plan(cluster: Record, nodes: t.Mapping[str, Record], settings: Rec
 
 
 @_clear_errors
-def plan_table(value: Record, width: int = texts.WIDTH) -> str:
+def plan_table(value: Record, width: int = table.WIDTH) -> str:
     """See C(texts.plan_table)."""
     return texts.plan_table(value, int(width))
 
 
 @_clear_errors
-def findings_table(findings: t.Sequence[Record], width: int = texts.WIDTH) -> str:
+def findings_table(findings: t.Sequence[Record], width: int = table.WIDTH) -> str:
     """See C(texts.findings_table)."""
     return texts.findings_table(list(findings), int(width))
 
@@ -65,7 +65,7 @@ def gate_filter(cluster: Record, nodes: t.Mapping[str, Record], value: Record, s
 
 
 @_clear_errors
-def gate_table(cluster: Record, nodes: t.Mapping[str, Record], value: Record, settled: bool = False, width: int = texts.WIDTH) -> str:
+def gate_table(cluster: Record, nodes: t.Mapping[str, Record], value: Record, settled: bool = False, width: int = table.WIDTH) -> str:
     """See C(texts.gate_table)."""
     return texts.gate_table(gate.gate_rows(cluster, nodes, value, settled), int(width))
 
@@ -83,7 +83,7 @@ def migration_report(value: Record, journal: Record) -> dict[str, t.Any]:
 
 
 @_clear_errors
-def report_table(value: Record, width: int = texts.WIDTH) -> str:
+def report_table(value: Record, width: int = table.WIDTH) -> str:
     """See C(texts.report_table)."""
     return texts.report_table(value, int(width))
 

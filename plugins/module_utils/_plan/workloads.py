@@ -89,4 +89,4 @@ def _expression_matches(expression: Facts, labels: t.Mapping[str, str]) -> bool:
         return labels.get(key) in values
     if operator == "NotIn":
         return labels.get(key) not in values
-    return (key in labels) == (operator == "Exists")
+    return bool((key in labels) == (operator == "Exists"))

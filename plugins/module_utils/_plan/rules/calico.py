@@ -54,7 +54,7 @@ def matching_pool(situation: Situation) -> Facts | None:
 
 def _overlaps(cidr: str, network: str) -> bool:
     first, second = ipaddress.ip_network(cidr, strict=False), ipaddress.ip_network(network, strict=False)
-    return first.version == second.version and first.overlaps(second)  # type: ignore[arg-type]
+    return first.version == second.version and first.overlaps(second)
 
 
 def pools(situation: Situation) -> t.Iterator[Finding]:
@@ -140,7 +140,7 @@ def blocks(situation: Situation) -> t.Iterator[Finding]:
             continue
         block = ipaddress.ip_network(entry["cidr"])
         for network, name in owner_of:
-            if name in moving and entry["node"] != name and network.version == block.version and network.overlaps(block):  # type: ignore[arg-type]
+            if name in moving and entry["node"] != name and network.version == block.version and network.overlaps(block):
                 wrong.append((str(block), str(entry["node"]), name))
     if wrong:
         shown = natural({f"{block} belongs to {owner}, but is in the podCIDR of {name}" for block, owner, name in wrong})

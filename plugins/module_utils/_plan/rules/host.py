@@ -29,17 +29,17 @@ def tools(situation: Situation) -> t.Iterator[Finding]:
     by_nodes: dict[tuple[str, ...], list[str]] = {}
     for tool, names in missing.items():
         by_nodes.setdefault(tuple(natural(names)), []).append(tool)
-    for names, absent in sorted(by_nodes.items()):
+    for affected, absent in sorted(by_nodes.items()):
         packages = list(dict.fromkeys(_NEEDED.get(tool, "nftables or iptables") for tool in absent))
         yield Finding(
             "node-tools-missing",
             BLOCKER,
-            node_subject(names),
+            node_subject(affected),
             f"Not found: {listed(absent)}.",
             "Without them the node can neither be switched, nor put itself back, nor be proved clean.",
             f"Install {listed(packages)} on the node (containers and images need nothing).",
             "podnet.cni:plugins/module_utils/_host/commands.py",
-            tuple(names),
+            affected,
         )
 
 
