@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, the podnet.cni authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
 """The lab's topology: read from YAML, checked, and resolved into addresses. No I/O but reading the file."""
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from .errors import LabError
+from podnet_lab.errors import LabError
 
 AS_NUMBER = 64512
 ROUTER_HOST = 1
