@@ -1,0 +1,431 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each rule with facts that it must find something in; the recorded facts are what it must find nothing in."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.podnet.cni.plugins.module_utils._plan import preflight
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import addresses, bgp, calico, flannel, host, mtu, nodes, pods
+from ansible_collections.podnet.cni.tests.unit.fixtures.facts import POOL, Lab, moved_lab
+
+HARMLESS = {"workload-single-replica", "mtu-grows"}
+"""What the recorded cluster really has: one Deployment of one pod, and Flannel's smaller MTU."""
+
+
+class Case(t.NamedTuple):
+    """Facts that are changed so that a rule finds something."""
+
+    rule: t.Callable
+    change: t.Callable[[Lab], t.Any]
+    id: str
+    severity: str
+    subject: str
+    evidence: str
+
+
+def set_node(name, **values):
+    return lambda lab: lab.node(name).update(values)
+
+
+def set_facts(name, **values):
+    return lambda lab: lab.nodes[name].update(values)
+
+
+def set_settings(**values):
+    return lambda lab: lab.settings.update(values)
+
+
+def set_flannel(**values):
+    return lambda lab: lab.flannel.update(values)
+
+
+def set_backend(**values):
+    return lambda lab: lab.flannel["backend"].update(values)
+
+
+def all_of(*changes):
+    def change(lab):
+        for one in changes:
+            one(lab)
+
+    return change
+
+
+def no_flannel(lab):
+    lab.cluster["flannel"] = None
+
+
+def nothing_at_all(lab):
+    lab.cluster["flannel"] = None
+    for facts in lab.nodes.values():
+        facts["active_cni"] = None
+
+
+def set_sysctl(name, setting, value):
+    return lambda lab: lab.nodes[name]["sysctls"].update({f"net.ipv4.conf.{setting}.rp_filter": value})
+
+
+def set_link(node, link, **values):
+    return lambda lab: next(item for item in lab.nodes[node]["links"] if item["name"] == link).update(values)
+
+
+def rename_underlay(lab):
+    set_link("n1", "eth0", name="bond0")(lab)
+    lab.nodes["n1"]["vxlan"][0]["underlay"] = "bond0"
+
+
+def add_pool(**values):
+    return lambda lab: lab.calico["pools"].append({**POOL, **values})
+
+
+def add_calico(**values):
+    def change(lab):
+        lab.install_calico().calico["daemonset"].update(values)
+
+    return change
+
+
+def set_budget(**values):
+    return lambda lab: lab.cluster["pod_disruption_budgets"][1].update(values)
+
+
+def only_one_schedulable(lab):
+    for name in ("n2", "n3"):
+        lab.node(name)["schedulable"] = False
+
+
+def all_web_on_one_node(lab):
+    for pod in lab.cluster["pods"]:
+        if pod["name"].startswith("web"):
+            pod["node"] = "n2"
+
+
+def crowd(block_count):
+    def change(lab):
+        addresses_in_use = [f"10.244.0.{64 * block + 5}" for block in range(block_count)]
+        lab.nodes["n1"]["pods"]["flannel"] = [{"address": address} for address in addresses_in_use]
+
+    return change
+
+
+def full(lab):
+    lab.node("n1")["pod_cidr"] = "10.244.0.0/29"
+    lab.settings["block_size"] = 30
+    lab.nodes["n1"]["pods"]["flannel"] = [{"address": f"10.244.0.{number}"} for number in range(2, 8)]
+
+
+def owner(kind):
+    return set_flannel(owners=[{"kind": kind, "evidence": f"DaemonSet kube-flannel/kube-flannel-ds has {kind}", "remedy": "take it out"}])
+
+
+def peers(*changes):
+    def change(lab):
+        for index, values in changes:
+            lab.settings["bgp_peers"][index].update(values)
+
+    return change
+
+
+def drop_peer(lab):
+    del lab.settings["bgp_peers"][1]
+
+
+CASES = [
+    # Flannel
+    Case(flannel.missing, no_flannel, "flannel-daemonset-gone", "blocker", "nodes n1, n2, n3", "no DaemonSet of the cluster runs flanneld"),
+    Case(flannel.missing, nothing_at_all, "flannel-not-found", "blocker", "cluster", "nodes n1, n2, n3 did not move"),
+    Case(flannel.configuration, set_flannel(network=None), "flannel-configuration-missing", "blocker", "ConfigMap kube-flannel/kube-flannel-cfg", "no net-conf.json"),
+    Case(
+        flannel.configuration,
+        set_flannel(network=None, configmap=None),
+        "flannel-configuration-missing",
+        "blocker",
+        "DaemonSet kube-flannel/kube-flannel-ds",
+        "mounts no ConfigMap",
+    ),
+    Case(flannel.backend, set_backend(type="host-gw"), "flannel-backend", "blocker", "ConfigMap kube-flannel/kube-flannel-cfg", 'Backend.Type is "host-gw"'),
+    Case(flannel.backend, set_backend(type="wireguard"), "flannel-backend", "blocker", "ConfigMap kube-flannel/kube-flannel-cfg", "wireguard"),
+    Case(flannel.backend, set_backend(type="udp"), "flannel-backend", "blocker", "ConfigMap kube-flannel/kube-flannel-cfg", "udp"),
+    Case(flannel.backend, set_backend(type="ali-vpc"), "flannel-backend", "blocker", "ConfigMap kube-flannel/kube-flannel-cfg", "ali-vpc"),
+    Case(flannel.direct_routing, set_backend(direct_routing=True), "flannel-direct-routing", "warning", "ConfigMap kube-flannel/kube-flannel-cfg", "DirectRouting is true"),
+    Case(flannel.subnet_manager, set_flannel(kube_subnet_manager=False), "flannel-etcd-subnets", "blocker", "DaemonSet kube-flannel/kube-flannel-ds", "--kube-subnet-mgr"),
+    Case(flannel.canal, set_flannel(canal=True), "flannel-canal", "blocker", "DaemonSet kube-flannel/kube-flannel-ds", "Canal"),
+    Case(flannel.dual_stack, set_flannel(ipv6_network="fd00::/48"), "flannel-ipv6", "blocker", "cluster", "EnableIPv6 with fd00::/48"),
+    Case(flannel.dual_stack, set_node("n2", pod_cidrs=["10.244.1.0/24", "fd00:1::/64"]), "flannel-ipv6", "blocker", "cluster", "node n2 has an IPv6 podCIDR"),
+    Case(
+        flannel.not_ready,
+        lambda lab: lab.flannel["daemonset"].update(ready=2),
+        "flannel-not-ready",
+        "blocker",
+        "DaemonSet kube-flannel/kube-flannel-ds",
+        "2 of 3 pods are Ready",
+    ),
+    Case(flannel.owners, owner("argocd"), "flannel-owner", "blocker", "DaemonSet kube-flannel/kube-flannel-ds", "has argocd"),
+    Case(flannel.owners, all_of(owner("flux"), set_settings(remove_flannel=False)), "flannel-owner", "warning", "DaemonSet kube-flannel/kube-flannel-ds", "has flux"),
+    Case(flannel.owners, owner("helm"), "flannel-release", "warning", "DaemonSet kube-flannel/kube-flannel-ds", "has helm"),
+    Case(flannel.node_annotations, set_node("n3", flannel=None), "flannel-annotations-missing", "blocker", "node n3", "flannel.alpha.coreos.com/public-ip are missing"),
+    Case(
+        flannel.node_annotations,
+        lambda lab: lab.node("n1")["flannel"].update(vtep_mac=None),
+        "flannel-annotations-missing",
+        "blocker",
+        "node n1",
+        "annotation flannel.alpha.coreos.com/backend-data is missing",
+    ),
+    Case(
+        flannel.backend_of_nodes,
+        lambda lab: lab.node("n2")["flannel"].update(backend_type="host-gw"),
+        "flannel-backend-of-node",
+        "blocker",
+        "node n2",
+        "n2: host-gw instead of vxlan",
+    ),
+    # Nodes and inventory
+    Case(nodes.not_ready, set_node("n2", ready=False), "node-not-ready", "blocker", "node n2", "1 node of 3 is not Ready"),
+    Case(nodes.network_unavailable, set_node("n3", network_unavailable=True), "node-network-unavailable", "blocker", "node n3", "NetworkUnavailable"),
+    Case(nodes.operating_system, set_node("n3", operating_system="windows"), "node-operating-system", "blocker", "node n3", "n3: windows"),
+    Case(nodes.too_few, only_one_schedulable, "node-too-few", "blocker", "cluster", "1 schedulable node of 3, and 8 pods to evict"),
+    Case(nodes.cordoned, set_node("n2", schedulable=False), "node-cordoned", "info", "node n2", "not by this collection"),
+    Case(nodes.interrupted, lambda lab: lab.install_calico().move("n2").nodes["n2"].update(watchdog={"armed": True}), "node-interrupted", "info", "node n2", "timer armed"),
+    Case(
+        nodes.active_cni,
+        set_facts("n1", active_cni={"cni": "other", "config_file": "/etc/cni/net.d/00-multus.conf", "plugin_types": ["multus"]}),
+        "node-other-cni",
+        "blocker",
+        "node n1",
+        "/etc/cni/net.d/00-multus.conf (other: multus)",
+    ),
+    Case(nodes.active_cni, set_facts("n1", active_cni=None), "node-other-cni", "blocker", "node n1", "no valid configuration"),
+    Case(
+        nodes.config_order,
+        lambda lab: lab.nodes["n2"]["cni_configs"].insert(0, {"path": "/etc/cni/net.d/00-broken.conf", "cni": "other", "valid": False}),
+        "node-config-order",
+        "blocker",
+        "node n2",
+        "/etc/cni/net.d/00-broken.conf sorts before 00-podnet-calico.conflist",
+    ),
+    Case(nodes.missing_in_inventory, lambda lab: lab.settings["hosts"].pop("n3"), "inventory-node-missing", "blocker", "node n3", "1 node of the cluster is no host"),
+    Case(nodes.unknown_hosts, lambda lab: lab.settings["hosts"].update({"n9": "worker9"}), "inventory-host-unknown", "blocker", "host worker9", "1 inventory host is no node"),
+    Case(nodes.unreachable, lambda lab: lab.nodes.pop("n2"), "node-unreachable", "blocker", "node n2", "No facts"),
+    Case(
+        nodes.public_address,
+        lambda lab: lab.node("n1")["flannel"].update(public_ip="192.168.7.11"),
+        "node-address-differs",
+        "warning",
+        "node n1",
+        "Flannel 192.168.7.11, InternalIP 172.30.1.11",
+    ),
+    # Addresses
+    Case(addresses.block_size, set_settings(block_size=19), "block-size", "blocker", "podnet_block_size", "It is 19."),
+    Case(addresses.block_size, set_settings(block_size=33), "block-size", "blocker", "podnet_block_size", "It is 33."),
+    Case(addresses.block_size, set_settings(block_size=32), "block-size", "blocker", "podnet_block_size", "It is 32."),
+    Case(addresses.pod_cidr_missing, set_node("n2", pod_cidr=None), "pod-cidr-missing", "blocker", "node n2", "podCIDR is empty"),
+    Case(addresses.pod_cidr_too_small, set_settings(block_size=24), "pod-cidr-too-small", "blocker", "nodes n1, n2, n3", "A block is a /24"),
+    Case(addresses.pod_cidr_too_small, set_node("n2", pod_cidr="10.244.1.0/27"), "pod-cidr-too-small", "blocker", "node n2", "n2: 10.244.1.0/27"),
+    Case(addresses.pod_cidr_not_uniform, set_node("n3", pod_cidr="10.244.2.0/25"), "pod-cidr-not-uniform", "warning", "cluster", "/24 on n1, n2; /25 on n3"),
+    Case(addresses.pod_cidr_outside, set_node("n3", pod_cidr="10.99.2.0/24"), "pod-cidr-outside", "blocker", "node n3", "n3: 10.99.2.0/24, but the pod network is 10.244.0.0/16"),
+    Case(addresses.pod_cidr_outside, set_node("n3", pod_cidr="10.244.0.128/25"), "pod-cidr-overlap", "blocker", "nodes n1, n3", "n1 has 10.244.0.0/24, n3 has 10.244.0.128/25"),
+    Case(
+        addresses.lease_differs,
+        lambda lab: lab.nodes["n1"]["subnet_env"].update(FLANNEL_SUBNET="10.244.7.1/24"),
+        "flannel-lease-differs",
+        "blocker",
+        "node n1",
+        "subnet.env says 10.244.7.1/24, node.spec.podCIDR is 10.244.0.0/24",
+    ),
+    Case(addresses.pods_outside, lambda lab: lab.add_pod("old-1", "n2", ip="10.1.0.9"), "pod-outside-pod-cidr", "blocker", "pod podnet-demo/old-1", "has 10.1.0.9 on n2"),
+    Case(addresses.probe_block, crowd(4), "probe-block-shared", "info", "node n1", "Every block of 1 node has pods"),
+    Case(addresses.probe_block, full, "probe-address-missing", "blocker", "node n1", "No address of the podCIDR is free"),
+    # Calico that is there
+    Case(calico.pools, add_pool(name="default-ipv4-ippool"), "calico-pool-adopted", "info", "IPPool default-ipv4-ippool", "10.244.0.0/16 with blocks of /26"),
+    Case(calico.pools, add_pool(name="a", vxlanMode="Always"), "calico-pool-differs", "blocker", "IPPool a", "encapsulation VXLAN Always instead of none"),
+    Case(calico.pools, add_pool(name="a", ipipMode="CrossSubnet"), "calico-pool-differs", "blocker", "IPPool a", "encapsulation IPIP CrossSubnet"),
+    Case(calico.pools, add_pool(name="a", blockSize=24), "calico-pool-differs", "blocker", "IPPool a", "blockSize 24 instead of 26"),
+    Case(calico.pools, add_pool(name="a", cidr="10.244.128.0/17"), "calico-pool-differs", "blocker", "IPPool a", "cidr 10.244.128.0/17 instead of 10.244.0.0/16"),
+    Case(calico.pools, add_pool(name="a", disabled=True), "calico-pool-differs", "blocker", "IPPool a", "disabled"),
+    Case(calico.pools, add_pool(name="b", cidr="192.168.0.0/16"), "calico-pool-foreign", "blocker", "IPPool b", "192.168.0.0/16, outside the pod network"),
+    Case(calico.daemonset, add_calico(namespace="calico-system"), "calico-installed-otherwise", "blocker", "DaemonSet calico-system/calico-node", "not as kube-system/calico-node"),
+    Case(calico.daemonset, add_calico(backend="vxlan"), "calico-backend", "blocker", "DaemonSet kube-system/calico-node", '"vxlan"'),
+    Case(
+        calico.blocks,
+        lambda lab: lab.calico["blocks"].append({"cidr": "10.244.1.64/26", "node": "n3", "allocated": 1, "free": 63}),
+        "calico-block-foreign",
+        "blocker",
+        "node n2",
+        "10.244.1.64/26 belongs to n3, but is in the podCIDR of n2",
+    ),
+    Case(calico.mesh, lambda lab: lab.calico.update(bgp_configuration={"nodeToNodeMeshEnabled": True}), "calico-mesh", "warning", "BGPConfiguration default", "is true"),
+    Case(
+        calico.not_ready,
+        lambda lab: lab.install_calico().move("n1").calico["daemonset"].update(ready_nodes=["n2", "n3"]),
+        "calico-not-ready",
+        "blocker",
+        "node n1",
+        "calico-node is not Ready",
+    ),
+    # Pods
+    Case(pods.empty_dir, lambda lab: lab.add_pod("cache", "n1", empty_dir=True), "pod-local-data", "blocker", "pod podnet-demo/cache", "1 pod to evict with emptyDir"),
+    Case(
+        pods.empty_dir,
+        all_of(lambda lab: lab.add_pod("cache", "n1", empty_dir=True), set_settings(evict_emptydir=True)),
+        "pod-local-data",
+        "info",
+        "pod podnet-demo/cache",
+        "1 pod to evict",
+    ),
+    Case(pods.unmanaged, lambda lab: lab.add_pod("bare", "n2", owner_kind=None, owner_name=None), "pod-unmanaged", "blocker", "pod podnet-demo/bare", "without a controller"),
+    Case(
+        pods.unmanaged,
+        all_of(lambda lab: lab.add_pod("bare", "n2", owner_kind=None, owner_name=None), set_settings(evict_unmanaged=True)),
+        "pod-unmanaged",
+        "warning",
+        "pod podnet-demo/bare",
+        "1 pod",
+    ),
+    Case(
+        pods.budgets,
+        set_budget(disruptions_allowed=0, desired_healthy=3),
+        "budget-never-allows",
+        "blocker",
+        "PodDisruptionBudget podnet-demo/web",
+        "3 of 3 pods are healthy, 3 must be",
+    ),
+    Case(
+        pods.budgets,
+        set_budget(disruptions_allowed=0, current_healthy=2),
+        "budget-allows-nothing-now",
+        "blocker",
+        "PodDisruptionBudget podnet-demo/web",
+        "2 of 3 pods are healthy, 2 must be",
+    ),
+    Case(pods.single_replicas, lambda lab: None, "workload-single-replica", "warning", "1 workload", "Deployment podnet-demo/forbidden"),
+    Case(pods.replicas_together, all_web_on_one_node, "workload-on-one-node", "warning", "1 workload", "Deployment podnet-demo/web on n2 (3)"),
+    Case(pods.not_ready, lambda lab: lab.pod("web").update(ready=False), "pod-not-ready", "warning", "pod podnet-demo/web-", "1 pod not Ready before"),
+    # What nodes say
+    Case(host.tools, set_facts("n2", missing_tools=["systemd-run", "nft"]), "node-tools-missing", "blocker", "node n2", "Not found: systemd-run."),
+    Case(host.tools, set_facts("n2", missing_tools=["nft", "iptables-save"]), "node-tools-missing", "blocker", "node n2", "Not found: nft, iptables-save."),
+    Case(host.tunnel_device, set_facts("n1", vxlan=[]), "flannel-device-missing", "blocker", "node n1", "no device flannel.1"),
+    Case(host.tunnel_device, lambda lab: lab.nodes["n1"]["vxlan"][0].update(port=4789), "flannel-device-differs", "blocker", "node n1", "port 4789 instead of 8472"),
+    Case(host.tunnel_device, lambda lab: lab.nodes["n1"]["vxlan"][0].update(mac="02:00:00:00:00:01"), "flannel-mac-differs", "blocker", "node n1", "flannel.1 has 02:00:00:00:00:01"),
+    Case(host.reverse_path_filter, set_sysctl("n2", "flannel/1", "1"), "rp-filter-strict", "blocker", "node n2", "is 1 (strict) for flannel.1 on n2"),
+    Case(host.reverse_path_filter, set_sysctl("n2", "all", "1"), "rp-filter-strict", "blocker", "node n2", "flannel.1"),
+    Case(host.reverse_path_filter, set_sysctl("n2", "eth0", "1"), "rp-filter-strict", "blocker", "node n2", "eth0 on n2"),
+    Case(host.reverse_path_filter, set_sysctl("n2", "default", "1"), "rp-filter-strict", "warning", "node n2", "is probably 1 (strict) for eth0 on n2"),
+    Case(host.kernels, set_facts("n3", kernel="5.10.0"), "node-kernels-differ", "info", "cluster", "5.10.0 on n3"),
+    # MTU
+    Case(mtu.tunnel_too_large, set_link("n2", "eth0", mtu=1480), "mtu-tunnel-too-large", "warning", "node n2", "flannel.1 1450 + 50 > eth0 1480"),
+    Case(mtu.different, set_link("n2", "eth0", mtu=9000), "mtu-different", "warning", "cluster", "n2: 9000"),
+    Case(mtu.unknown_to_felix, rename_underlay, "mtu-link-name", "warning", "node n1", "bond0 (MTU 1500)"),
+    Case(mtu.grows, lambda lab: None, "mtu-grows", "info", "cluster", "MTU 1450 now and get 1500"),
+    # BGP
+    Case(bgp.routing, set_settings(routing="vxlan"), "setting-not-supported", "blocker", "setting routing", "It is 'vxlan'."),
+    Case(bgp.none_given, set_settings(bgp_peers=[]), "bgp-peers-missing", "blocker", "podnet_bgp_peers", "no BGPPeer"),
+    Case(bgp.invalid, set_settings(as_number="none"), "bgp-peer-invalid", "blocker", "podnet_bgp_as_number", "'none'"),
+    Case(bgp.invalid, peers((0, {"as_number": 0})), "bgp-peer-invalid", "blocker", "BGPPeer tor-a", "as_number '0'"),
+    Case(bgp.invalid, peers((0, {"peer_ip": "router"})), "bgp-peer-invalid", "blocker", "BGPPeer tor-a", "peer_ip 'router'"),
+    Case(bgp.invalid, peers((0, {"node_selector": "zone = a"})), "bgp-peer-invalid", "blocker", "BGPPeer tor-a", 'node_selector "zone = a"'),
+    Case(bgp.invalid, peers((0, {"node": "n1"})), "bgp-peer-invalid", "blocker", "BGPPeer tor-a", "exclude each other"),
+    Case(bgp.invalid, peers((1, {"name": "tor-a"})), "bgp-peer-invalid", "blocker", "BGPPeer tor-a", "Two peers"),
+    Case(bgp.invalid, peers((0, {"name": "", "as_number": None})), "bgp-peer-invalid", "blocker", "BGPPeer number 1 of podnet_bgp_peers", "name, as_number are missing"),
+    Case(bgp.matches_nothing, peers((0, {"node_selector": "zone == 'x'"})), "bgp-peer-without-node", "blocker", "BGPPeer tor-a", "zone=a"),
+    Case(bgp.matches_nothing, peers((0, {"node_selector": None, "node": "n7"})), "bgp-peer-without-node", "blocker", "BGPPeer tor-a", "node n7 matches none of 3 nodes."),
+    Case(bgp.nodes_without, drop_peer, "bgp-node-without-peer", "blocker", "nodes n2, n3", "None of 1 BGPPeer selects them (zone b)"),
+    Case(bgp.peer_is_a_node, peers((0, {"peer_ip": "172.30.2.12"})), "bgp-peer-address", "warning", "BGPPeer tor-a", "the address of node n2"),
+    Case(bgp.peer_is_a_node, peers((0, {"peer_ip": "10.244.0.1"})), "bgp-peer-address", "blocker", "BGPPeer tor-a", "inside the pod network"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.id}-{case.rule.__name__}")
+def test_rule_finds(case):
+    lab = Lab()
+    case.change(lab)
+    found = [finding for finding in case.rule(lab.situation) if finding.id == case.id]
+    assert len(found) == 1
+    assert found[0].severity == case.severity
+    assert found[0].subject.startswith(case.subject)
+    assert case.evidence in found[0].evidence
+    for text in (found[0].evidence, found[0].why, found[0].remedy):
+        assert text[0] == text[0].strip() and text.endswith((".", "`.")), text
+        assert "None" not in text.replace("None of", "") and "{" not in text.replace("{name, peer_ip, as_number, node_selector}", ""), text
+        assert len(text) < 330, text
+    assert found[0].source.count(":") == 1
+    assert set(found[0].nodes) <= {node["name"] for node in lab.cluster["nodes"]}
+
+
+@pytest.mark.parametrize("rule", preflight.BEFORE_MOVES, ids=lambda rule: f"{rule.__module__.rsplit('.', 1)[-1]}.{rule.__name__}")
+def test_rule_finds_nothing_in_a_sound_cluster(rule):
+    assert {finding.id for finding in rule(Lab().situation)} <= HARMLESS
+    assert [finding for finding in rule(moved_lab().remove_flannel().finish().situation) if finding.severity == "blocker"] == []
+
+
+def test_every_rule_has_a_case_that_it_finds():
+    assert {case.rule for case in CASES} == set(preflight.BEFORE_MOVES) | set(preflight.AFTER_MOVES)
+
+
+def test_addresses_of_a_finished_cluster_are_not_judged():
+    lab = moved_lab().remove_flannel().finish()
+    lab.cluster["pods"].append({**lab.pod("web"), "name": "borrowed", "ip": "10.244.77.9"})
+    lab.settings["block_size"] = 24
+    assert preflight.preflight(lab.situation) == []
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "own", "default", "expected"),
+    [
+        ("0", "0", "0", (0, True)),
+        ("1", "0", "0", (1, True)),
+        ("0", "1", "0", (1, True)),
+        ("1", "2", "0", (2, True)),
+        ("2", "1", "1", (2, True)),
+        ("0", None, "1", (1, False)),
+        ("1", None, "2", (2, False)),
+        (None, None, None, (None, False)),
+    ],
+)
+def test_the_kernel_uses_the_larger_value_of_all_and_of_the_link(everywhere, own, default, expected):
+    values = {"net.ipv4.conf.all.rp_filter": everywhere, "net.ipv4.conf.flannel/1.rp_filter": own, "net.ipv4.conf.default.rp_filter": default}
+    facts = {"sysctls": {name: value for name, value in values.items() if value is not None}}
+    assert host.rp_filter_of(facts, "flannel.1") == expected
+
+
+def test_a_moved_node_needs_no_loose_filter():
+    lab = moved_lab()
+    set_sysctl("n2", "all", "1")(lab)
+    assert list(host.reverse_path_filter(lab.situation)) == []
+
+
+def test_pods_of_daemonsets_and_of_the_host_do_not_need_consent():
+    lab = Lab()
+    lab.add_pod("daemon", "n1", owner_kind="DaemonSet", owner_name="d", empty_dir=True)
+    lab.add_pod("host", "n1", host_network=True, empty_dir=True, owner_kind=None)
+    lab.add_pod("job", "n1", phase="Succeeded", empty_dir=True, owner_kind=None)
+    assert [*pods.empty_dir(lab.situation), *pods.unmanaged(lab.situation)] == []
+
+
+def test_a_budget_of_other_pods_does_not_block():
+    lab = Lab()
+    lab.cluster["pod_disruption_budgets"][1].update(disruptions_allowed=0, selector={"matchLabels": {"app": "other"}})
+    assert list(pods.budgets(lab.situation)) == []
+
+
+def test_existing_peers_count():
+    lab = Lab(bgp_peers=[])
+    lab.calico["bgp_peers"] = [{"name": "tor", "peerIP": "172.30.1.1", "asNumber": 64512}]
+    assert list(bgp.none_given(lab.situation)) == [] and list(bgp.nodes_without(lab.situation)) == []
+    lab.calico["bgp_peers"] = [{"name": "old", "peerIP": "172.30.1.1", "asNumber": 64512, "nodeSelector": "rack == 'gone'"}]
+    assert [finding.severity for finding in bgp.matches_nothing(lab.situation)] == ["warning"]
+
+
+def test_findings_about_many_nodes_stay_short():
+    lab = Lab()
+    template = lab.node("n3")
+    for number in range(4, 504):
+        lab.cluster["nodes"].append({**template, "name": f"n{number}", "pod_cidr": f"10.{240 + number // 256}.{number % 256}.0/24", "ready": False})
+    finding = next(iter(nodes.not_ready(lab.situation)))
+    assert finding.subject == "nodes n4, n5, n6, n7, n8, n9, n10, n11 and 492 more"
+    assert len(finding.nodes) == 500
