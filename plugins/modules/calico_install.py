@@ -215,9 +215,7 @@ def read_manifest(source: str, sha256: str | None, timeout: float) -> bytes:
         try:
             text = open_url(source, timeout=timeout, http_agent="podnet.cni").read()
         except Exception as exc:
-            raise Failure(
-                f"manifest: '{source}' could not be read: {exc}. Without a way out to it, download the file and give its path"
-            ) from exc
+            raise Failure(f"manifest: '{source}' could not be read: {exc}. Without a way out to it, download the file and give its path") from exc
     else:
         try:
             with open(source, "rb") as file:

@@ -302,9 +302,7 @@ class Ipam:
             self._ipam_config()
         self._reservations()
         if self.params["bgp"]:
-            wanted = calico_resources.bgp_configuration_spec(
-                parse_as_number(self.params["bgp"]["as_number"]), self.params["bgp"]["node_mesh"]
-            )
+            wanted = calico_resources.bgp_configuration_spec(parse_as_number(self.params["bgp"]["as_number"]), self.params["bgp"]["node_mesh"])
             self._settings(self.api, "BGPConfiguration", "default", wanted)
         if self.params["node_labels"]:
             wanted_names = {claim["node"] for claim in self.params["claims"]}
@@ -409,11 +407,7 @@ class Ipam:
             items: t.Iterable[Object] = [item] if item else []
         else:
             items = self.kube.list(calico_resources.path_of(self.api, "IPReservation"))
-        return {
-            item["metadata"]["name"]: (item.get("spec") or {}).get("reservedCIDRs") or []
-            for item in items
-            if item["metadata"]["name"] in names
-        }
+        return {item["metadata"]["name"]: (item.get("spec") or {}).get("reservedCIDRs") or [] for item in items if item["metadata"]["name"] in names}
 
     def _reservations(self) -> None:
         if not self.params["reservations"]:

@@ -155,9 +155,7 @@ def without_time(record: t.Any) -> t.Any:
 class Keeper:
     """Carries out one state."""
 
-    def __init__(
-        self, kube: KubeClient, params: t.Mapping[str, t.Any], check_mode: bool, now: t.Callable[[], datetime.datetime] = utc_now
-    ) -> None:
+    def __init__(self, kube: KubeClient, params: t.Mapping[str, t.Any], check_mode: bool, now: t.Callable[[], datetime.datetime] = utc_now) -> None:
         self.params = params
         self.now = now
         self.journal = run_journal.Journal(kube, check_mode)

@@ -181,9 +181,7 @@ def build_checks(params: t.Mapping[str, t.Any], pods: t.Iterable[str]) -> list[p
         for item in params["dns"]
     ]
     checks += [
-        probe.Check(
-            "route", "route", item["destination"], probe.route_attempt(item["destination"], item["forbidden_devices"] or [])
-        )
+        probe.Check("route", "route", item["destination"], probe.route_attempt(item["destination"], item["forbidden_devices"] or []))
         for item in params["routes"]
     ]
     return checks + [probe.Check("pod", "pod of this node", address, probe.pod_attempt(address)) for address in pods]

@@ -238,9 +238,7 @@ class Uninstaller:
                     "replace Canal as a whole, following its documentation"
                 )
             if self.params["phase"] == "rest":
-                raise Failure(
-                    f"phase: {spell(daemonset)} still runs flanneld, which needs the rest; use phase=daemonset first, or phase=all"
-                )
+                raise Failure(f"phase: {spell(daemonset)} still runs flanneld, which needs the rest; use phase=daemonset first, or phase=all")
         owners = [owner for owner in self.results["owners"] if owner["kind"] != "helm"]
         if owners and not self.params["ignore_owners"]:
             told = "; ".join(f"{owner['evidence']}: {owner['remedy']}" for owner in owners)
@@ -253,9 +251,7 @@ class Uninstaller:
     def _node_annotations(self) -> dict[str, dict[str, str]]:
         """What Flannel wrote on each node."""
         daemonsets = [item for item in self.known.values() if item["kind"] == "DaemonSet"]
-        prefixes = tuple(
-            {f"{flannel_cluster.annotation_prefix(item)}/" for item in daemonsets} or {f"{flannel_cluster.ANNOTATION_PREFIX}/"}
-        )
+        prefixes = tuple({f"{flannel_cluster.annotation_prefix(item)}/" for item in daemonsets} or {f"{flannel_cluster.ANNOTATION_PREFIX}/"})
         found = {}
         for node in self.kube.list("/api/v1/nodes"):
             annotations = node["metadata"].get("annotations") or {}
@@ -271,9 +267,7 @@ class Uninstaller:
         objects.update((path, meaningful(item)) for path, item in self.known.items())
         annotations = {**(earlier.get("node_annotations") or {}), **self.annotations}
         wanted = {"run": self.params["journal_run"] or "", "objects": list(objects.values()), "node_annotations": annotations}
-        changed = {key: value for key, value in wanted.items() if key != "run"} != {
-            key: value for key, value in earlier.items() if key != "run"
-        }
+        changed = {key: value for key, value in wanted.items() if key != "run"} != {key: value for key, value in earlier.items() if key != "run"}
         if changed and (objects or annotations):
             self.journal.write({BACKUP: wanted})
 

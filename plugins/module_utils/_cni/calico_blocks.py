@@ -73,9 +73,7 @@ def judge_claims(
     blocks: t.Iterable[t.Mapping[str, t.Any]],
 ) -> Claims:
     """Compare wanted pairs of node and CIDR with the specifications of BlockAffinities and IPAMBlocks that exist."""
-    owned = [
-        _Owned(ipaddress.ip_network(spec["cidr"]), spec.get("node"), str(spec.get("state") or "confirmed")) for spec in affinities
-    ]
+    owned = [_Owned(ipaddress.ip_network(spec["cidr"]), spec.get("node"), str(spec.get("state") or "confirmed")) for spec in affinities]
     for spec in blocks:
         affinity = str(spec.get("affinity") or "")
         node = affinity.split(":", 1)[1] if affinity.startswith("host:") else None

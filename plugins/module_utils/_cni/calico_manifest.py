@@ -237,11 +237,7 @@ def _remove_upgrade(daemonset: Object, changes: list[str]) -> None:
         return
     spec["initContainers"] = containers
     changes.append("calico-node: init container upgrade-ipam is removed")
-    mounted = {
-        mount["name"]
-        for container in containers + (spec.get("containers") or [])
-        for mount in container.get("volumeMounts") or []
-    }
+    mounted = {mount["name"] for container in containers + (spec.get("containers") or []) for mount in container.get("volumeMounts") or []}
     spec["volumes"] = [volume for volume in spec.get("volumes") or [] if volume["name"] in mounted]
 
 

@@ -75,9 +75,7 @@ def parse_cached_result(content: bytes) -> list[Attachment]:
         return []
     types = [str(plugin.get("type")) for plugin in plugins if isinstance(plugin, dict)]
     result = cached.get("result") or {}
-    host_interfaces = [
-        str(entry.get("name")) for entry in result.get("interfaces") or [] if isinstance(entry, dict) and not entry.get("sandbox")
-    ]
+    host_interfaces = [str(entry.get("name")) for entry in result.get("interfaces") or [] if isinstance(entry, dict) and not entry.get("sandbox")]
     return [
         Attachment(
             address=address,
@@ -103,9 +101,7 @@ def live_leases(leases: t.Iterable[Lease], attachments: t.Iterable[Attachment], 
 
     The CNI library remembers the bridge's port of a pod. A lease that it does not know counts as long as some port is not explained.
     """
-    ports_of = {
-        (item["container_id"], item["address"]): [port for port in item["host_interfaces"] if port in bridge_ports] for item in attachments
-    }
+    ports_of = {(item["container_id"], item["address"]): [port for port in item["host_interfaces"] if port in bridge_ports] for item in attachments}
     unexplained = set(bridge_ports).difference(*ports_of.values())
     return [
         lease

@@ -39,9 +39,7 @@ def run(
         raise CommandError(f"the program {words[0]} is missing on this node; install the package that holds it")
     variables = {**os.environ, "LC_ALL": "C", "LANG": "C", **(environment or {})}
     try:
-        done = subprocess.run(
-            [program, *words[1:]], input=stdin, capture_output=True, text=True, check=False, env=variables, timeout=timeout
-        )
+        done = subprocess.run([program, *words[1:]], input=stdin, capture_output=True, text=True, check=False, env=variables, timeout=timeout)
     except OSError as exc:
         raise CommandError(f"'{words[0]}' cannot be run: {exc.strerror}") from exc
     except subprocess.TimeoutExpired as exc:

@@ -90,9 +90,7 @@ def read_rulesets() -> list[tuple[SaveProgram, Ruleset]]:
 
     :raises CommandError: when one cannot be read, since nobody could say then that it holds nothing.
     """
-    return [
-        (variant, Ruleset(variant.backend, variant.family, parse_save(commands.run([variant.save]).stdout))) for variant in variants()
-    ]
+    return [(variant, Ruleset(variant.backend, variant.family, parse_save(commands.run([variant.save]).stdout))) for variant in variants()]
 
 
 def read_nft_tables() -> list[dict[str, str]]:

@@ -102,8 +102,7 @@ def _files(places: cni_state.Places, bridge: Record | None, routes: t.Iterable[R
         ),
         "ipam": {
             "host_local": [
-                {"network": network, "directory": str(places.leases / network), "addresses": addresses}
-                for network, addresses in leases.items()
+                {"network": network, "directory": str(places.leases / network), "addresses": addresses} for network, addresses in leases.items()
             ]
         },
     }

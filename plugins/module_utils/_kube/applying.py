@@ -28,11 +28,7 @@ def covers(current: t.Any, wanted: t.Any) -> bool:
     if isinstance(wanted, dict):
         return isinstance(current, dict) and all(key in current and covers(current[key], value) for key, value in wanted.items())
     if isinstance(wanted, list):
-        return (
-            isinstance(current, list)
-            and len(current) == len(wanted)
-            and all(covers(mine, theirs) for mine, theirs in zip(current, wanted))
-        )
+        return isinstance(current, list) and len(current) == len(wanted) and all(covers(mine, theirs) for mine, theirs in zip(current, wanted))
     return bool(current == wanted)
 
 

@@ -66,9 +66,7 @@ def daemonset_facts(daemonset: Object, pods: t.Iterable[Object]) -> dict[str, t.
     image = next(container["image"] for container in containers if container["name"] == "calico-node")
     labels = daemonset["spec"].get("selector", {}).get("matchLabels") or {}
     mine = [
-        pod
-        for pod in pods
-        if pod["namespace"] == metadata["namespace"] and all(pod["labels"].get(key) == value for key, value in labels.items())
+        pod for pod in pods if pod["namespace"] == metadata["namespace"] and all(pod["labels"].get(key) == value for key, value in labels.items())
     ]
     return {
         "namespace": metadata["namespace"],

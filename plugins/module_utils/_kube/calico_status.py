@@ -28,7 +28,7 @@ REPORT_SECONDS = 15.0
 """When a node has reported nothing for this long, BIRD is asked directly."""
 CALICO_NODE = "calico-node"
 MOST_NODES_ASKED = 10
-_BIRDCL = 'birdcl -s /var/run/calico/bird.ctl show protocols all; test ! -S /var/run/calico/bird6.ctl || birdcl -s /var/run/calico/bird6.ctl show protocols all'
+_BIRDCL = "birdcl -s /var/run/calico/bird.ctl show protocols all; test ! -S /var/run/calico/bird6.ctl || birdcl -s /var/run/calico/bird6.ctl show protocols all"
 
 
 class StatusObjects:

@@ -93,9 +93,7 @@ def check_consent(selection: Selection, delete_emptydir_data: bool, force: bool)
     problems = []
     unmanaged = [pods.name_of(pod) for pod in selection.evict if not pods.owner_of(pod)[0]]
     if unmanaged and not force:
-        problems.append(
-            f"no controller would create these pods again: {', '.join(sorted(unmanaged))}; set force to delete them all the same"
-        )
+        problems.append(f"no controller would create these pods again: {', '.join(sorted(unmanaged))}; set force to delete them all the same")
     local = [pods.name_of(pod) for pod in selection.evict if pods.uses_empty_dir(pod)]
     if local and not delete_emptydir_data:
         problems.append(f"these pods would lose their emptyDir volumes: {', '.join(sorted(local))}; set delete_emptydir_data to allow it")
@@ -268,6 +266,6 @@ def _wait_recycled(kube: KubeClient, node: str, targets: t.Sequence[pods.Pod], d
         if gone_at is not None and not absent:
             return gone_at
         if now + POLL_SECONDS >= deadline:
-            blocked = {name: f"its DaemonSet has no Ready pod on {node} again" for name in absent}
+            blocked = dict.fromkeys(absent, f"its DaemonSet has no Ready pod on {node} again")
             return {**blocked, **{pods.name_of(pod): _why_still_there(pod) for pod in left}}
         time.sleep(POLL_SECONDS)

@@ -100,8 +100,7 @@ def _names_only(binding: Object, namespace: str, account: str) -> bool:
     """Whether a binding gives its role to one ServiceAccount and nobody else."""
     subjects = binding.get("subjects") or []
     return bool(subjects) and all(
-        subject.get("kind") == "ServiceAccount" and subject.get("name") == account and subject.get("namespace") == namespace
-        for subject in subjects
+        subject.get("kind") == "ServiceAccount" and subject.get("name") == account and subject.get("namespace") == namespace for subject in subjects
     )
 
 

@@ -50,10 +50,7 @@ def is_host_network(pod: Pod) -> bool:
 
 def is_ready(pod: Pod) -> bool:
     """Its condition Ready is true."""
-    return any(
-        condition.get("type") == "Ready" and condition.get("status") == "True"
-        for condition in pod.get("status", {}).get("conditions") or []
-    )
+    return any(condition.get("type") == "Ready" and condition.get("status") == "True" for condition in pod.get("status", {}).get("conditions") or [])
 
 
 def address_of(pod: Pod) -> str:

@@ -96,6 +96,5 @@ def findings_line(findings: t.Iterable[Facts]) -> str:
     """The findings that block, as one line for an error message: what, why, remedy."""
     blockers = [finding for finding in findings if finding["severity"] == "blocker"]
     return " ".join(
-        f"[{finding['id']}] {finding['subject']}: {finding['evidence']} {finding['why']} Remedy: {finding['remedy']}"
-        for finding in blockers
+        f"[{finding['id']}] {finding['subject']}: {finding['evidence']} {finding['why']} Remedy: {finding['remedy']}" for finding in blockers
     )

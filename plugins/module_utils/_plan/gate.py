@@ -113,7 +113,7 @@ def _all_nodes(cluster: Facts, moved: t.Collection[str], plan: Facts) -> t.Itera
 
 
 def _flanneld(cluster: Facts, names: t.Sequence[str]) -> t.Iterator[Finding]:
-    """flanneld runs on every node until the last one has moved."""
+    """Flanneld runs on every node until the last one has moved."""
     flannel = cluster.get("flannel")
     if not flannel:
         return
@@ -153,7 +153,9 @@ def _workloads(cluster: Facts, plan: Facts, settled: bool) -> t.Iterator[Finding
         ready = sum(1 for pod in members if pod.get("ready") and not pod.get("terminating"))
         wanted = min(int(entry["ready"]), sum(1 for pod in members if not pod.get("terminating")) or int(entry["ready"]))
         if ready < wanted:
-            waiting = natural(f"{pod['name']} on {pod.get('node') or 'no node yet'}" for pod in members if not pod.get("ready") and not pod.get("terminating"))
+            waiting = natural(
+                f"{pod['name']} on {pod.get('node') or 'no node yet'}" for pod in members if not pod.get("ready") and not pod.get("terminating")
+            )
             short.append((str(workload), ready, int(entry["ready"]), waiting))
     for name, ready, before, waiting in short:
         yield Finding(

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, ordered
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import addresses, bgp, calico, flannel, host, mtu, nodes, pods
 from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import routing_findings
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import addresses, bgp, calico, flannel, host, mtu, nodes, pods
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
 
 Rule = t.Callable[[Situation], t.Iterator[Finding]]

@@ -39,7 +39,9 @@ def migration_report(plan: Record, journal: Record) -> dict[str, t.Any]:
     run = journal.get("run") or {}
     records = journal.get("nodes") or {}
     moved = [_node(name, record) for name, record in records.items() if record.get("phase", "moved") == "moved" and record.get("phases")]
-    failed = [{"name": name, "failed": record["failed"]} for name, record in records.items() if record.get("phase") == "failed" and record.get("failed")]
+    failed = [
+        {"name": name, "failed": record["failed"]} for name, record in records.items() if record.get("phase") == "failed" and record.get("failed")
+    ]
     return {
         "run": run.get("run"),
         "started": run.get("started"),

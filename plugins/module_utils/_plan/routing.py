@@ -43,9 +43,7 @@ def exported_node_subnets(cluster: Facts, nodes: t.Mapping[str, Facts]) -> t.Ite
 
     BIRD refuses to resolve the next hop of a BGP route by another BGP route and installs C(unreachable) instead.
     """
-    addresses = {
-        address: node["name"] for node in cluster.get("nodes") or [] for address in node.get("internal_ips") or [] if ":" not in address
-    }
+    addresses = {address: node["name"] for node in cluster.get("nodes") or [] for address in node.get("internal_ips") or [] if ":" not in address}
     learned: dict[str, dict[str, list[str]]] = {}
     for name, facts in nodes.items():
         for address, other in addresses.items():

@@ -116,9 +116,7 @@ def _lines(cells: t.Sequence[t.Sequence[str]], columns: t.Sequence[Column], widt
     height = max(len(cell) for cell in cells)
     lines = []
     for number in range(height):
-        parts = (
-            pad(cell[number] if number < len(cell) else "", widths[i], columns[i].right) for i, cell in enumerate(cells)
-        )
+        parts = (pad(cell[number] if number < len(cell) else "", widths[i], columns[i].right) for i, cell in enumerate(cells))
         lines.append("| " + " | ".join(parts) + " |")
     return lines
 

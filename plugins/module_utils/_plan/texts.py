@@ -44,7 +44,9 @@ def _facts(plan: Record) -> list[tuple[str, str]]:
     zones = f" in {count(cluster['zones'], 'zone')}" if cluster.get("zones") else ""
     flannel = cluster.get("flannel")
     backend = (flannel or {}).get("backend") or {}
-    tunnel = f"{backend.get('type')}, VNI {backend.get('vni')}, UDP port {backend.get('port')}" if backend.get("type") == "vxlan" else backend.get("type")
+    tunnel = (
+        f"{backend.get('type')}, VNI {backend.get('vni')}, UDP port {backend.get('port')}" if backend.get("type") == "vxlan" else backend.get("type")
+    )
     there = f"{cluster['calico']} is there; " if cluster.get("calico") else ""
     nat = f"NAT outgoing {'on' if pool.get('nat_outgoing') else 'off'}"
     return [
@@ -67,7 +69,7 @@ def _node_rows(plan: Record) -> list[tuple[t.Any, ...]]:
     rows = []
     for node in plan["nodes"]:
         moves = node["name"] in batch_of
-        verdict = "done" if not moves else ", ".join(node["refused"]) and f"REFUSED: {', '.join(node['refused'])}" or "move"
+        verdict = "done" if not moves else (", ".join(node["refused"]) and f"REFUSED: {', '.join(node['refused'])}") or "move"
         rows.append(
             (
                 node["name"],
@@ -196,7 +198,9 @@ def report_table(report: Record, width: int = WIDTH) -> str:
         by_phase = {phase["phase"]: phase["seconds"] for phase in node.get("phases") or []}
         own = node["seconds"] - node["graceful_seconds"]
         times = [f"{by_phase[name]:.1f} s" if name in by_phase else "-" for name in names]
-        rows.append((node["name"], node.get("zone") or "-", *times, *(f"{value:.1f} s" for value in (node["seconds"], node["graceful_seconds"], own))))
+        rows.append(
+            (node["name"], node.get("zone") or "-", *times, *(f"{value:.1f} s" for value in (node["seconds"], node["graceful_seconds"], own)))
+        )
     own_times = sorted(node["seconds"] - node["graceful_seconds"] for node in nodes)
     middle = len(own_times) // 2
     median = own_times[middle] if len(own_times) % 2 else (own_times[middle - 1] + own_times[middle]) / 2

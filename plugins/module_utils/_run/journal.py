@@ -139,9 +139,7 @@ class Journal:
         try:
             self._write(patch)
         except Invalid as exc:
-            raise JournalError(
-                f"ConfigMap {NAMESPACE}/{NAME} cannot be written: {exc}; when it is full, remove it with state=absent"
-            ) from exc
+            raise JournalError(f"ConfigMap {NAMESPACE}/{NAME} cannot be written: {exc}; when it is full, remove it with state=absent") from exc
         self._records = {**(self._records or {}), **records}
 
     def _write(self, patch: Record) -> None:

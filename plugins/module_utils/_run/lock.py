@@ -222,8 +222,6 @@ class Lock:
         return True
 
 
-def new_lock(
-    kube: KubeClient, run: str, dry_run: bool, seconds: int | None = None, now: t.Callable[[], datetime.datetime] = utc_now
-) -> Lock:
+def new_lock(kube: KubeClient, run: str, dry_run: bool, seconds: int | None = None, now: t.Callable[[], datetime.datetime] = utc_now) -> Lock:
     """The lock for a run of the playbook that this process belongs to; without C(seconds) a renewal keeps the duration."""
     return Lock(kube, run, playbook_process.owner(), playbook_process.current(), seconds, playbook_process.has_ended, now, dry_run)

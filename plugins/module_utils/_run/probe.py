@@ -151,9 +151,7 @@ def route_attempt(destination: str, forbidden_devices: t.Sequence[str]) -> Attem
     """The kernel's route to C(destination) exists, is no blackhole, and does not leave by one of the forbidden devices."""
 
     def attempt(timeout: float) -> str | None:
-        done = subprocess.run(
-            ["ip", "-j", "route", "get", destination], capture_output=True, text=True, check=False, timeout=max(1, timeout)
-        )
+        done = subprocess.run(["ip", "-j", "route", "get", destination], capture_output=True, text=True, check=False, timeout=max(1, timeout))
         if done.returncode:
             return f"no usable route to {destination}: {done.stderr.strip()}"
         route = json.loads(done.stdout)[0]
@@ -172,9 +170,7 @@ def workload_addresses(routes: t.Iterable[t.Mapping[str, t.Any]], prefix: str = 
     C(routes) is what C(ip -j route show) prints. Interface names: projectcalico/calico:felix/config/config_params.go InterfacePrefix.
     """
     return sorted(
-        route["dst"]
-        for route in routes
-        if str(route.get("dev", "")).startswith(prefix) and "/" not in route["dst"] and "." in route["dst"]
+        route["dst"] for route in routes if str(route.get("dev", "")).startswith(prefix) and "/" not in route["dst"] and "." in route["dst"]
     )
 
 

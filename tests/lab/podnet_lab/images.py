@@ -17,9 +17,10 @@ import tarfile
 import typing as t
 from pathlib import Path
 
+from tooling.places import key_of
+
 from podnet_lab import parts, rootfs
 from podnet_lab.cache import publish
-from tooling.places import key_of
 
 TOOLS_IMAGE = "localhost/podnet-lab-tools:1"
 COREDNS_IMAGE = "localhost/coredns:1"

@@ -128,7 +128,9 @@ class Lab:
         self.state.mkdir(parents=True, exist_ok=True)
         copy = self.state / TOPOLOGY_COPY
         if copy.exists() and load(copy, self.name) != self.topology:
-            raise LabError(f"lab {self.name} exists with another topology: run 'python3 -m podnet_lab --name {self.name} down' first, or use another --name")
+            raise LabError(
+                f"lab {self.name} exists with another topology: run 'python3 -m podnet_lab --name {self.name} down' first, or use another --name"
+            )
         copy.write_text(json.dumps(_source_form(self.topology), indent=2))
         (self.state / "topology.json").write_text(json.dumps(self.topology.as_dict(), indent=2))
 

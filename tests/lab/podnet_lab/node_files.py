@@ -70,7 +70,7 @@ UNITS = ("containerd.service", "kubelet.service", "kube-proxy.service")
 
 
 def containerd_config(systemd_cgroups: bool) -> str:
-    """containerd's configuration; lowering the OOM score is not permitted in a container without CAP_SYS_RESOURCE."""
+    """Containerd's configuration; lowering the OOM score is not permitted in a container without CAP_SYS_RESOURCE."""
     return f"""\
 version = 3
 

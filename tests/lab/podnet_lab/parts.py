@@ -14,10 +14,10 @@ import typing as t
 from pathlib import Path
 
 import yaml
+from tooling.places import key_of
 
 from podnet_lab.cache import publish
 from podnet_lab.requirements import Missing, find_go
-from tooling.places import key_of
 
 PARTS_FOLDER = Path(__file__).resolve().parents[1] / "parts"
 CALICO_FOLDERS = ("confd/etc/calico", "manifests", "node/filesystem")

@@ -138,7 +138,7 @@ class Podman:
 
 
 def choose_runtime() -> str:
-    """crun where cgroup v2 is in use; on the older trees runc, because crun refuses the mixture of both."""
+    """Crun where cgroup v2 is in use; on the older trees runc, because crun refuses the mixture of both."""
     if cgroup_mode() == "v2" and shutil.which("crun", path=SEARCH_PATH):
         return "crun"
     return "runc"

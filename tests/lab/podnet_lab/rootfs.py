@@ -10,9 +10,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tooling.places import key_of
+
 from podnet_lab.cache import cache_folder, publish
 from podnet_lab.requirements import DEBIAN_KEYRING, Missing, mirror
-from tooling.places import key_of
 
 SUITE = "bookworm"
 

@@ -230,9 +230,7 @@ def _zones(check: _Checker, top: dict[str, Any], lab_name: str) -> tuple[Zone, .
                 "use a name of its own of at most 12 lower-case letters, digits and dashes, not tor, cp or ctl",
             )
             seen.add(node_name)
-            check.require(
-                host < subnet.num_addresses - 1, f"{field}.nodes", names, f"{subnet} has no address left; use a larger one"
-            )
+            check.require(host < subnet.num_addresses - 1, f"{field}.nodes", names, f"{subnet} has no address left; use a larger one")
             nodes.append(
                 Node(
                     name=node_name,
@@ -287,9 +285,7 @@ def _router(check: _Checker, top: dict[str, Any]) -> Router:
 def _refuse_overlaps(check: _Checker, networks: list[tuple[str, ipaddress.IPv4Network]]) -> None:
     for i, (field, network) in enumerate(networks):
         for other_field, other in networks[:i]:
-            check.require(
-                not network.overlaps(other), field, network, f"it overlaps {other_field} ({other}); choose another"
-            )
+            check.require(not network.overlaps(other), field, network, f"it overlaps {other_field} ({other}); choose another")
 
 
 class _Checker:
@@ -307,9 +303,7 @@ class _Checker:
         unknown = sorted(str(key) for key in value if key not in known)
         prefix = f"{field}." if field else ""
         if unknown:
-            raise LabError(
-                f"{self.source}: {prefix}{unknown[0]} is not a known field: use one of {', '.join(sorted(known))}"
-            )
+            raise LabError(f"{self.source}: {prefix}{unknown[0]} is not a known field: use one of {', '.join(sorted(known))}")
         return dict(value)
 
     def text(self, data: dict[str, Any], key: str, default: str | None, field: str = "") -> str:

@@ -387,7 +387,7 @@ class AddressBook:
             for name in self.names:
                 try:
                     self._by_name[name] = await resolve(self.server, name, self.timeout)
-                except (DnsError, OSError, asyncio.TimeoutError):  # noqa: UP041 - another class before Python 3.11
+                except (DnsError, OSError, asyncio.TimeoutError):
                     self.failed_refreshes += 1
             self._addresses = sorted({address for addresses in self._by_name.values() for address in addresses})
             known = len(self._by_name) == len(self.names) and bool(self._addresses)

@@ -108,9 +108,7 @@ class FakeKube:
             labels = item["metadata"].get("labels", {})
             if label_selector and not all(labels.get(p.split("=")[0]) == p.split("=")[1] for p in label_selector.split(",")):
                 continue
-            if field_selector and not all(
-                str(_field(item, part.split("=")[0])) == part.split("=")[1] for part in field_selector.split(",")
-            ):
+            if field_selector and not all(str(_field(item, part.split("=")[0])) == part.split("=")[1] for part in field_selector.split(",")):
                 continue
             yield copy.deepcopy(item)
 

@@ -17,7 +17,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._host import netfilter
 
 RUNNER = """\

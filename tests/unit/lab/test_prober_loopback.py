@@ -182,7 +182,7 @@ def test_an_answer_after_the_timeout_is_a_failure(tmp_path):
                 await until(lambda: len(session.probes["clusterip"]._waiting) >= 1)
                 connection, _address = slow.accept()
                 # The prober gets no time meanwhile, and finds the answer in its buffer when it is too late.
-                time.sleep(0.25)  # noqa: ASYNC251 - that is the point
+                time.sleep(0.25)
                 connection.send(b"host\n")
                 connection.close()
                 await until(lambda: session.statistics["clusterip"].failed >= 1)

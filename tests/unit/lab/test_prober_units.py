@@ -28,9 +28,7 @@ prober = load("prober")
 
 @pytest.fixture
 def config(tmp_path):
-    return prober.Config(
-        {"id": "t", "out": str(tmp_path), "targets": [{"kind": "clusterip", "addresses": ["127.0.0.1"], "port": 1}]}
-    )
+    return prober.Config({"id": "t", "out": str(tmp_path), "targets": [{"kind": "clusterip", "addresses": ["127.0.0.1"], "port": 1}]})
 
 
 @pytest.fixture

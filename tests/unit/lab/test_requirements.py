@@ -70,6 +70,11 @@ def test_without_root_nothing_is_installed(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_oldest_go_is_new_enough_for_every_part() -> None:
     folder = Path(requirements.__file__).parents[1] / "parts/go"
-    wanted = [requirements.parse_go_version(f"go{line.split()[1]}") for path in folder.glob("*/go.mod") for line in path.read_text().splitlines() if line.startswith("go ")]
+    wanted = [
+        requirements.parse_go_version(f"go{line.split()[1]}")
+        for path in folder.glob("*/go.mod")
+        for line in path.read_text().splitlines()
+        if line.startswith("go ")
+    ]
     assert wanted
     assert all(version and version <= requirements.MINIMUM_GO for version in wanted)

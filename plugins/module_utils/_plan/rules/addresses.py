@@ -64,7 +64,7 @@ def pod_cidr_missing(situation: Situation) -> t.Iterator[Finding]:
 
 
 def pod_cidr_too_small(situation: Situation) -> t.Iterator[Finding]:
-    """podCIDRs that are not larger than one block."""
+    """PodCIDRs that are not larger than one block."""
     size = situation.settings.block_size
     small = {name: str(cidr) for name, cidr in _pod_cidrs(situation).items() if cidr.prefixlen >= size}
     if small:
@@ -83,7 +83,7 @@ def pod_cidr_too_small(situation: Situation) -> t.Iterator[Finding]:
 
 
 def pod_cidr_not_uniform(situation: Situation) -> t.Iterator[Finding]:
-    """podCIDRs of different sizes."""
+    """PodCIDRs of different sizes."""
     lengths: dict[int, list[str]] = {}
     for name, cidr in _pod_cidrs(situation).items():
         lengths.setdefault(cidr.prefixlen, []).append(name)
@@ -101,7 +101,7 @@ def pod_cidr_not_uniform(situation: Situation) -> t.Iterator[Finding]:
 
 
 def pod_cidr_outside(situation: Situation) -> t.Iterator[Finding]:
-    """podCIDRs outside the network, or of two nodes that overlap."""
+    """PodCIDRs outside the network, or of two nodes that overlap."""
     cidrs = _pod_cidrs(situation)
     if situation.network and ":" not in situation.network:
         network = ipaddress.IPv4Network(situation.network)

@@ -126,7 +126,7 @@ def _value_problems(peer: Facts) -> t.Iterator[str]:
         try:
             parse_selector(str(peer["node_selector"]))
         except SelectorError as exc:
-            yield f"node_selector \"{peer['node_selector']}\": {exc}."
+            yield f'node_selector "{peer["node_selector"]}": {exc}.'
 
 
 def _selections(situation: Situation) -> t.Iterator[tuple[Facts, list[str]]]:
@@ -142,8 +142,10 @@ def matches_nothing(situation: Situation) -> t.Iterator[Finding]:
     """Peers that no node has."""
     for peer, names in _selections(situation):
         if not names:
-            wanted = f"node {peer['node']}" if peer.get("node") else f"node_selector \"{peer.get('node_selector')}\""
-            labels = natural({f"{key}={value}" for node in situation.cluster_nodes for key, value in (node.get("labels") or {}).items() if "zone" in key})
+            wanted = f"node {peer['node']}" if peer.get("node") else f'node_selector "{peer.get("node_selector")}"'
+            labels = natural(
+                {f"{key}={value}" for node in situation.cluster_nodes for key, value in (node.get("labels") or {}).items() if "zone" in key}
+            )
             yield Finding(
                 "bgp-peer-without-node",
                 BLOCKER if peer in situation.settings.bgp_peers else WARNING,

@@ -109,7 +109,7 @@ def direct_routing(situation: Situation) -> t.Iterator[Finding]:
             "Backend.DirectRouting is true: nodes of one subnet route to each other without flannel.1.",
             "The fabric must then already accept pod addresses inside a subnet, and Flannel's routes over the nodes' own links "
             "have to be told apart from others when it is removed. This mode was not proved in the lab.",
-            'Prefer to set DirectRouting to false and to restart flanneld node by node before the migration; its routes are replaced in place.',
+            "Prefer to set DirectRouting to false and to restart flanneld node by node before the migration; its routes are replaced in place.",
             "flannel-io/flannel:pkg/backend/vxlan/vxlan_network.go",
         )
 

@@ -98,7 +98,9 @@ def unknown_to_felix(situation: Situation) -> t.Iterator[Finding]:
 def grows(situation: Situation) -> t.Iterator[Finding]:
     """Pods get a larger MTU than they had."""
     mtus = underlay_mtus(situation)
-    before = {int(device["mtu"]) for dummy, facts in situation.moving_facts() for device in [situation.vxlan_device(facts)] if device and device.get("mtu")}
+    before = {
+        int(device["mtu"]) for dummy, facts in situation.moving_facts() for device in [situation.vxlan_device(facts)] if device and device.get("mtu")
+    }
     if before and mtus and min(mtus.values()) > max(before):
         yield Finding(
             "mtu-grows",

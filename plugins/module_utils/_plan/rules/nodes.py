@@ -220,7 +220,9 @@ def public_address(situation: Situation) -> t.Iterator[Finding]:
     others = {
         node["name"]: f"Flannel {node['flannel']['public_ip']}, InternalIP {node['internal_ip']}"
         for node in situation.to_move
-        if (node.get("flannel") or {}).get("public_ip") and node.get("internal_ip") and node["flannel"]["public_ip"] not in node.get("internal_ips", [])
+        if (node.get("flannel") or {}).get("public_ip")
+        and node.get("internal_ip")
+        and node["flannel"]["public_ip"] not in node.get("internal_ips", [])
     }
     if others:
         yield Finding(

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._kube import calico_status
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, error_of
 from ansible_collections.podnet.cni.plugins.modules import calico_bgp_peer
@@ -13,7 +12,7 @@ from ansible_collections.podnet.cni.tests.unit.fakes.kube import FakeKube
 
 API = "/apis/crd.projectcalico.org/v1"
 PATH = f"{API}/bgppeers/tor-a"
-DEFAULTS = {name: None for name in calico_bgp_peer.argument_spec()}
+DEFAULTS = dict.fromkeys(calico_bgp_peer.argument_spec())
 PARAMS = {**DEFAULTS, "name": "tor-a", "state": "present", "peer_ip": "172.30.1.1", "as_number": 64512, "wait": False, "wait_timeout": 1.0}
 BIRD = """BIRD 1.6.8 ready.
 name     proto    table    state  since       info
@@ -86,7 +85,9 @@ def test_create_again_change_and_remove(cluster):
 
 
 def test_metadata_of_others_stays(cluster):
-    cluster.add(f"{API}/bgppeers", {"metadata": {"name": "tor-a", "annotations": {"projectcalico.org/metadata": "{}"}}, "spec": {"peerIP": "10.0.0.1"}})
+    cluster.add(
+        f"{API}/bgppeers", {"metadata": {"name": "tor-a", "annotations": {"projectcalico.org/metadata": "{}"}}, "spec": {"peerIP": "10.0.0.1"}}
+    )
     assert run(cluster)["changed"]
     assert cluster.objects[PATH]["metadata"]["annotations"] == {"projectcalico.org/metadata": "{}"}
 

@@ -11,7 +11,6 @@ import sys
 import time
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.modules import calico_fabric_probe as module
 
 PARAMS = {

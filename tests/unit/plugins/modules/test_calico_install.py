@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._kube import rollout
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import error_of
 from ansible_collections.podnet.cni.plugins.modules import calico_install

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.modules import calico_ipam
 from ansible_collections.podnet.cni.tests.unit.fakes.kube import FakeKube
 
@@ -91,7 +90,12 @@ def test_reservations_alone_need_few_requests(cluster):
 
 def test_absent(cluster):
     run(cluster, FULL)
-    params = {**DEFAULTS, "state": "absent", "reservations": [{"name": "node-addresses", "cidrs": []}, {"name": "other", "cidrs": []}], "node_labels": True}
+    params = {
+        **DEFAULTS,
+        "state": "absent",
+        "reservations": [{"name": "node-addresses", "cidrs": []}, {"name": "other", "cidrs": []}],
+        "node_labels": True,
+    }
     assert run(cluster, params, check_mode=True)["changed"]
     assert f"{API}/ipreservations/node-addresses" in cluster.objects
     assert run(cluster, params)["changed"]

@@ -7,7 +7,6 @@ from __future__ import annotations
 import datetime
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import error_of
 from ansible_collections.podnet.cni.plugins.module_utils._run.journal import JournalError
 from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Locked
@@ -142,7 +141,7 @@ def test_two_at_the_same_moment_do_not_both_get_it(kube, clock):
     def meanwhile(method, path, body):
         if method == "POST" and others:
             others.pop().run()
-        return None
+        return
 
     with pytest.raises(Locked, match="run 'r2'"):
         keeper.run()
@@ -196,7 +195,7 @@ def test_a_full_journal_tells_the_remedy(call, kube):
     def full(method, path, body):
         if method == "PATCH":
             raise error_of(422, "Invalid", "Too long: must have at most 1048576 bytes", path)
-        return None
+        return
 
     with pytest.raises(JournalError, match="Too long.*state=absent"):
         call("written", run="r1", node="n2")

@@ -7,7 +7,6 @@ from __future__ import annotations
 import socket
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.modules import cni_probe
 
 DEFAULTS = {"tcp": [], "dns": [], "routes": [], "local_pods": False, "attempt_timeout": 0.5, "timeout": 1.0}

@@ -9,7 +9,6 @@ import os
 import shlex
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._host import guard_routes
 from ansible_collections.podnet.cni.plugins.modules import cni_switch
 from ansible_collections.podnet.cni.tests.unit.fakes import node as fake
@@ -287,7 +286,7 @@ def test_committed_releases_what_flannels_plugins_hold_for_pods_that_are_gone(ma
 def test_committed_does_not_fail_when_a_plugin_does(machine):
     machine.switch("calico")
     machine.base.pod("10.244.1.5", "vethgone")
-    (machine.base.folder / "bin" / "portmap").write_text("#!/bin/sh\necho '{\"msg\": \"broken\"}'; exit 1\n")
+    (machine.base.folder / "bin" / "portmap").write_text('#!/bin/sh\necho \'{"msg": "broken"}\'; exit 1\n')
     kept = machine.switch("committed")
     assert kept["changed"] and kept["released"] == [] and machine.timer is None
     assert "broken" in str(kept["warnings"]), kept["warnings"]

@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.modules import flannel_remove
 from ansible_collections.podnet.cni.tests.unit.fakes.node import flannel_node, node  # noqa: F401  # pylint: disable=unused-import
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import error_of
 from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal
 from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Locked, new_lock
@@ -63,7 +62,7 @@ def cluster(kube, monkeypatch):
         if method == "DELETE" and path == DAEMONSET and not kube.log[-1][3]:
             for pod in [key for key in kube.objects if "/pods/kube-flannel-ds" in key]:
                 del kube.objects[pod]
-        return None
+        return
 
     return kube
 
@@ -115,7 +114,7 @@ def test_other_names_and_another_prefix(kube, cluster):
         if method == "DELETE":
             for pod in [key for key in kube.objects if "/pods/overlay" in key]:
                 del kube.objects[pod]
-        return None
+        return
 
     assert kinds(run(kube, phase="daemonset")) == ["DaemonSet"]
     results = run(kube, phase="rest")
@@ -150,7 +149,7 @@ def test_without_a_backup_nothing_is_deleted(cluster):
     def forbid(method, path, body):
         if method == "POST":
             raise error_of(403, "Forbidden", "may not create configmaps", path)
-        return None
+        return
 
     with pytest.raises(Exception, match="may not create configmaps"):
         run(cluster)
@@ -252,7 +251,7 @@ def test_a_namespace_that_cannot_be_read_fully_is_kept(cluster):
     def away(method, path, body):
         if path == "/apis/apps/v1":
             raise error_of(503, "ServiceUnavailable", "the server is away", path)
-        return None
+        return
 
     cluster.hooks.reverse()
     assert "cannot be read" in run(cluster)["kept"][0]["why"]
@@ -267,7 +266,7 @@ def test_the_systems_namespaces_are_never_deleted(kube, cluster):
         if method == "DELETE":
             for pod in [key for key in kube.objects if "/pods/kube-flannel" in key]:
                 del kube.objects[pod]
-        return None
+        return
 
     assert kinds(run(kube)) == KINDS[:5]
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._kube import evict
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import error_of
 from ansible_collections.podnet.cni.plugins.modules import node_evict
@@ -149,7 +148,7 @@ def test_a_pod_that_was_placed_during_the_cordon_is_evicted_too(cluster):
     def placed(method, path, body):
         if method == "POST" and late:
             put(cluster, late.pop())
-        return None
+        return
 
     cluster.hooks.reverse()
     assert names(run(cluster, "drained")["evicted"]) == ["web", "late"]
@@ -185,7 +184,7 @@ def budget(times):
         if path.endswith("/eviction") and left[0]:
             left[0] -= 1
             raise error_of(429, "TooManyRequests", "The disruption budget web needs 2 healthy pods and has 2 currently", path, 0.0)
-        return None
+        return
 
     return refuse
 
@@ -225,7 +224,7 @@ def test_what_is_forbidden_is_not_tried_until_the_deadline(cluster):
     def forbid(method, path, body):
         if path.endswith("/eviction"):
             raise error_of(403, "Forbidden", "user may not create pods/eviction", path)
-        return None
+        return
 
     cluster.hooks.reverse()
     with pytest.raises(Failure, match="may not be evicted .*user may not create pods/eviction"):
@@ -251,7 +250,7 @@ def test_an_eviction_of_a_pod_that_has_gone_counts(cluster):
             assert body["deleteOptions"]["preconditions"] == {"uid": "uid-web"}
             del cluster.objects["/api/v1/namespaces/demo/pods/web"]
             raise error_of(409, "Conflict", "the UID in the Precondition does not match", path)
-        return None
+        return
 
     cluster.hooks.reverse()
     assert names(run(cluster, "drained")["evicted"]) == ["web"]
@@ -315,7 +314,7 @@ def test_recycle_waits_for_the_address_of_a_pod_that_is_being_started(cluster):
             lists.append(path)
             if len(lists) == 3:
                 put(cluster, pod("agent", "DaemonSet", "10.244.1.7"))
-        return None
+        return
 
     assert names(run(cluster, "recycled", addresses=["10.244.1.7"])["recycled"]) == ["agent"]
 

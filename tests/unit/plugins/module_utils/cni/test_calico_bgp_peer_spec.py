@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_bgp_peer_spec as peers
 
 GOOD = {"peer_ip": "172.30.1.1", "as_number": 64512}

@@ -7,11 +7,9 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-
+from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_blocks
 from hypothesis import given
 from hypothesis import strategies as st
-
-from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_blocks
 
 
 def test_blocks_of_a_pod_cidr():

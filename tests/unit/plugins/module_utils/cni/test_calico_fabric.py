@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_fabric as fabric
 
 BGP = {"dst": "10.244.2.192/26", "gateway": "172.30.1.1", "dev": "eth0", "protocol": "bird"}

@@ -8,7 +8,6 @@ import copy
 import json
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_manifest as manifest
 
 NETWORK = {"name": "k8s-pod-network", "plugins": [{"type": "calico", "mtu": 0, "ipam": {"type": "calico-ipam"}}, {"type": "portmap"}]}
@@ -38,7 +37,12 @@ def documents():
     }
     pod = {"containers": [node], "initContainers": [upgrade, install], "volumes": [{"name": "cni-net-dir"}, {"name": "host-local-net-dir"}]}
     return [
-        {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "calico-node", "namespace": "kube-system"}, "spec": {"template": {"spec": pod}}},
+        {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": {"name": "calico-node", "namespace": "kube-system"},
+            "spec": {"template": {"spec": pod}},
+        },
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -131,7 +135,10 @@ def pod(items):
     [
         (lambda items: items.clear(), "empty"),
         (lambda items: items.append("text"), "not a Kubernetes object"),
-        (lambda items: items.append({"apiVersion": "operator.tigera.io/v1", "kind": "Installation", "metadata": {"name": "default"}}), "Tigera operator"),
+        (
+            lambda items: items.append({"apiVersion": "operator.tigera.io/v1", "kind": "Installation", "metadata": {"name": "default"}}),
+            "Tigera operator",
+        ),
         (lambda items: items[0]["metadata"].update(name="canal"), "Canal"),
         (lambda items: pod(items)["containers"].append({"name": "kube-flannel"}), "Canal"),
         (lambda items: items.pop(1), "no ConfigMap calico-config"),

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_selector import SelectorError, parse_selector
 
 LABELS = {"zone": "a", "kubernetes.io/os": "linux", "empty": ""}

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_sessions as sessions
 
 BIRD_1 = """BIRD 1.6.8 ready.

@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, flannel_node, flannel_traces, host_local, switch
 
 TEXTS = Path(__file__).parents[1] / "host" / "texts"
@@ -130,9 +129,7 @@ def test_files_that_are_no_cache(content):
 
 
 def attachment(address, container, cni, *ports):
-    return host_local.Attachment(
-        address=address, container_id=container, network_name="net", interface="eth0", cni=cni, host_interfaces=list(ports)
-    )
+    return host_local.Attachment(address=address, container_id=container, network_name="net", interface="eth0", cni=cni, host_interfaces=list(ports))
 
 
 def test_a_pod_is_on_flannels_bridge_only_if_its_port_is_there():

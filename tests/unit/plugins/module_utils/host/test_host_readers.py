@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._host import (
     attachments,
     backup,
@@ -96,7 +95,7 @@ def test_a_node_is_read_with_few_programs(node_programs, places):
 
 
 def test_a_node_without_a_cni(node_programs, tmp_path, monkeypatch):
-    monkeypatch.setattr(iproute, "read_links", lambda: [])
+    monkeypatch.setattr(iproute, "read_links", list)
     facts = node_facts.read_node(cni_state.Places(*(tmp_path / name for name in "abcd")))
     assert (facts["active_cni"], facts["cni0"], facts["vxlan"], facts["fdb"], facts["subnet_env"]) == (None, None, [], [], None)
     assert facts["pods"] == {"flannel": [], "calico": [], "other": []} and facts["ipam"] == {"host_local": []}

@@ -8,7 +8,6 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._kube import client as kube_client
 from ansible_collections.podnet.cni.plugins.module_utils._kube import errors
 
@@ -148,9 +147,7 @@ def test_what_must_not_happen_twice_is_not_tried_again():
 
 def test_a_refused_eviction_tells_the_budget():
     causes = [{"reason": "DisruptionBudget", "message": "The disruption budget web needs 2 healthy pods and has 2 currently"}]
-    kube, dummy = make(
-        Answer(429, {"message": "Cannot evict pod as it would violate the pod's disruption budget.", "details": {"causes": causes}})
-    )
+    kube, dummy = make(Answer(429, {"message": "Cannot evict pod as it would violate the pod's disruption budget.", "details": {"causes": causes}}))
     with pytest.raises(errors.TooManyRequests, match="disruption budget web needs 2 healthy pods"):
         kube.create("/api/v1/namespaces/demo/pods/web-1/eviction", {})
 

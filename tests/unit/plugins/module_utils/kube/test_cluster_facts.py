@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._kube.calico_facts import block_facts, calico_api, find_calico_node
 from ansible_collections.podnet.cni.plugins.module_utils._kube.cluster_facts import read_cluster
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Forbidden, error_of
@@ -147,7 +146,7 @@ def test_a_user_who_may_not_read_roles_gets_the_rest(cluster):
     def forbid(method, path, body):
         if path.startswith(flannel.RBAC):
             raise error_of(403, "Forbidden", "may not", path)
-        return None
+        return
 
     objects = read_cluster(cluster)["flannel"]["objects"]
     assert [item["kind"] for item in objects] == ["DaemonSet", "ConfigMap", "ServiceAccount"]
@@ -158,7 +157,7 @@ def test_a_user_who_may_not_read_nodes_is_told(cluster):
     def forbid(method, path, body):
         if path == "/api/v1/nodes":
             raise error_of(403, "Forbidden", "may not list nodes", path)
-        return None
+        return
 
     with pytest.raises(Forbidden, match="may not list nodes"):
         read_cluster(cluster)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._plan import arguments
 
 CLUSTER = {

@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 import pytest
-
 from ansible_collections.podnet.cni.plugins.module_utils._run import playbook_process
 
 pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="needs /proc")
