@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.podnet.cni.plugins.module_utils._plan import arguments
+from ansible_collections.podnet.cni.plugins.module_utils._plan import arguments, variables
 
 
 def service_checks(cluster: arguments.Facts, kind: str) -> list[dict[str, t.Any]]:
@@ -32,4 +32,5 @@ class FilterModule:
             "service_checks": service_checks,
             "vxlan_packets": arguments.vxlan_packets,
             "findings_line": arguments.findings_line,
+            "unknown_variables": variables.unknown_variables,
         }
