@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - podnet.cni._attributes.facts
 attributes:
   platform:
+    support: full
     platforms: linux
 options:
   tcp:
