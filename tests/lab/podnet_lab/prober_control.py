@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ INTERVAL_MS = 50
 DATAGRAM_INTERVAL_MS = 100
 TIMEOUT_MS = 1000
 REFRESH_MS = 500
-# A pod may start before the rules for it are programmed. What it misses then counts apart.
+# A pod may start before the rules for it are programmed. What fails then is a failure, and is marked.
 POD_WARMUP_MS = 3000
 MAX_SECONDS = 3600.0
 START_SECONDS = 90.0
@@ -41,10 +42,9 @@ def service(name: str) -> str:
     return f"{name}.{workloads.NAMESPACE}.svc.cluster.local"
 
 
-def config(lab: Lab, run: str, place: str, max_seconds: float = MAX_SECONDS) -> Record:
-    """The configuration of the probers of a place: C(node) or C(pod)."""
+def config(lab: Lab, run: str, place: str, cluster_ip: str, max_seconds: float = MAX_SECONDS) -> Record:
+    """The configuration of the probers of a place: C(node) or C(pod). Only pod addresses need DNS, because they change."""
     headless = [service(name) for name in ("web-pods", "store", "agent-pods")]
-    web = [service("web")]
     return {
         "place": place,
         "out": f"{FOLDER}/{run}",
@@ -55,12 +55,12 @@ def config(lab: Lab, run: str, place: str, max_seconds: float = MAX_SECONDS) -> 
         "linger": place == "pod",
         "dns_server": lab.topology.dns_address,
         "targets": [
-            {"kind": "clusterip", "names": web, "port": 80},
+            {"kind": "clusterip", "addresses": [cluster_ip], "port": 80},
             {"kind": "nodeport", "addresses": [node.address for node in lab.nodes], "port": workloads.NODE_PORT},
             {"kind": "pod", "names": headless, "port": workloads.GREETING_PORT, "refresh_ms": REFRESH_MS},
-            {"kind": "stream", "names": web, "port": 8081},
-            {"kind": "udp", "names": web, "port": 8082, "interval_ms": DATAGRAM_INTERVAL_MS},
-            {"kind": "dns", "names": web, "interval_ms": DATAGRAM_INTERVAL_MS},
+            {"kind": "stream", "addresses": [cluster_ip], "port": 8081},
+            {"kind": "udp", "addresses": [cluster_ip], "port": 8082, "interval_ms": DATAGRAM_INTERVAL_MS},
+            {"kind": "dns", "names": [service("web")], "interval_ms": DATAGRAM_INTERVAL_MS},
         ],
     }
 
@@ -80,6 +80,7 @@ class ProberControl:
         self.lab = lab
         self._run_file = lab.state / "prober-run"
         self._pids: dict[str, int] = {}
+        self._until: float | None = None
 
     # Start and stop
 
@@ -88,19 +89,20 @@ class ProberControl:
         self._end()
         run = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         script = (workloads.SCRIPTS / "prober.py").read_text(encoding="utf-8")
+        self._until = None
         self._run_file.write_text(f"{run}\n", encoding="utf-8")
-        pod_config = json.dumps(config(self.lab, run, "pod", max_seconds))
         with self.lab.api() as api:
+            cluster_ip = str(api.get(f"/api/v1/namespaces/{workloads.NAMESPACE}/services/web")["spec"]["clusterIP"])
+            pod_config, node_config = (json.dumps(config(self.lab, run, place, cluster_ip, max_seconds)) for place in ("pod", "node"))
             api.apply(workloads.config_map("prober", {"prober.py": script, "config.json": pod_config}))
             api.apply(daemonset(run))
-            self._on_all_nodes(lambda node: self._start_on_node(node, run, script, max_seconds))
+            self._on_all_nodes(lambda node: self._start_on_node(node, script, node_config))
             workloads.wait_ready(self.lab, api, START_SECONDS)
         wait_for("the first answers of all probers", START_SECONDS, self._all_answered, f"Look with: journalctl -u {UNIT} on a node")
 
-    def _start_on_node(self, node: str, run: str, script: str, max_seconds: float) -> None:
+    def _start_on_node(self, node: str, script: str, text: str) -> None:
         folder = f"{FOLDER}/program"
         self.lab.run_in(node, ["sh", "-ec", f"mkdir -p {folder} && cat > {folder}/prober.py"], stdin=script)
-        text = json.dumps(config(self.lab, run, "node", max_seconds))
         self.lab.run_in(node, ["sh", "-ec", f"cat > {folder}/config.json"], stdin=text)
         program = ["python3", "-ISB", f"{folder}/prober.py", f"{folder}/config.json", "--id", f"node-{node}", "--node", node]
         self.lab.run_in(node, ["systemd-run", "--quiet", "--collect", f"--unit={UNIT}", *program])
@@ -120,6 +122,7 @@ class ProberControl:
         """Stop all probers, and report what they saw."""
         if self.run is None:
             raise LabError("no prober was started in this lab: start them first")
+        self._until = time.time()
         self._end()
         return self.collect()
 
@@ -144,7 +147,14 @@ class ProberControl:
         """What all probers of the last run have seen until now."""
         failures = [record for path in self._files("*.failures.jsonl") for record in read_lines(path)]
         seconds = [record for path in self._files("*.seconds.jsonl") for record in read_lines(path)]
-        return prober_report.merge(self._summaries(), failures, seconds)
+        return prober_report.merge(self._summaries(), failures, seconds, self._until)
+
+    def copy_files(self, folder: Path) -> None:
+        """Keep what the probers of the last run wrote in a folder of their own, which is emptied first."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for path in self._files("*.json*"):
+            shutil.copyfile(path, folder / path.name)
 
     def live(self) -> Record:
         """Counters while the probers run; cheap: a few small files are read, and no program starts."""
@@ -155,6 +165,7 @@ class ProberControl:
         return {
             "time": round(now, 3),
             "requests": report.requests,
+            "failed": report.failed_requests,  # as podnet.cni.cni_show reads it
             "failed_requests": report.failed_requests,
             "longest_outage_ms": report.longest_outage_ms,
             "failed_by_kind": {kind: counts["failed"] for kind, counts in report.by_kind.items() if counts["failed"]},

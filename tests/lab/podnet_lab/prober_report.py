@@ -1,7 +1,11 @@
 # Copyright: (c) 2026, the podnet.cni authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adds up what all probers wrote down. Pure: records in, a report out."""
+"""Adds up what all probers wrote down. Pure: records in, a report out.
+
+Zero failures mean nothing where nobody asked, so the report also says for each place (a node, or the pod on a node) how often
+its prober was started anew, how long nobody asked from there meanwhile, and whether its last prober had answers of every kind.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import typing as t
 from collections.abc import Iterable
 
 Record = dict[str, t.Any]
-COUNTS = ("requests", "failed", "warmup_failed", "skipped")
+COUNTS = ("requests", "failed", "warmup_failed", "skipped", "failed_lookups")
 STREAM_COUNTS = ("lines", "graceful_ends", "missing_lines")
 BUCKETS_PER_DOUBLING = 4  # as in prober.py
 
@@ -26,6 +30,8 @@ class ProbeReport:
     by_kind: dict[str, Record]
     by_place: dict[str, Record]
     by_source: dict[str, Record]
+    by_kind_and_place: list[Record]
+    places: list[Record]
     failures: list[Record]
     outages: list[Record]
     streams: Record
@@ -38,8 +44,8 @@ class ProbeReport:
         return dataclasses.asdict(self)
 
 
-def merge(summaries: Iterable[Record], failures: Iterable[Record] = (), seconds: Iterable[Record] = ()) -> ProbeReport:
-    """One report of all probers."""
+def merge(summaries: Iterable[Record], failures: Iterable[Record] = (), seconds: Iterable[Record] = (), until: float | None = None) -> ProbeReport:
+    """One report of all probers; C(until) is the moment up to which all of them should have asked."""
     summaries = list(summaries)
     parts = [(summary, kind, counts) for summary in summaries for kind, counts in sorted(summary["kinds"].items())]
     everything = add_up(counts for _summary, _kind, counts in parts)
@@ -55,6 +61,8 @@ def merge(summaries: Iterable[Record], failures: Iterable[Record] = (), seconds:
         by_source={
             source: {**counts, **_origin(source, summaries)} for source, counts in _grouped(parts, lambda summary, _kind: summary["id"]).items()
         },
+        by_kind_and_place=kinds_and_places(parts),
+        places=places(summaries, until),
         failures=sorted(failures, key=lambda failure: float(failure["time"])),
         outages=sorted(outages, key=lambda outage: float(outage["time"])),
         streams=_streams(counts for _summary, kind, counts in parts if kind == "stream"),
@@ -102,6 +110,47 @@ def series(seconds: Iterable[Record]) -> list[Record]:
             entry["failed"] += failed
             entry["max_ms"] = max(entry["max_ms"], slowest)
     return [{"second": second, "kinds": dict(sorted(merged[second].items()))} for second in sorted(merged)]
+
+
+def kinds_and_places(parts: Iterable[tuple[Record, str, Record]]) -> list[Record]:
+    """A row for each kind and kind of place, with how many places asked and the milliseconds between two requests of one of them."""
+    groups: dict[tuple[str, str], list[tuple[Record, Record]]] = {}
+    for summary, kind, counts in parts:
+        groups.setdefault((kind, summary["place"]), []).append((summary, counts))
+    rows = []
+    for (kind, place), members in sorted(groups.items()):
+        counts = add_up(counts for _summary, counts in members)
+        seconds = sum(summary["updated"] - summary["started"] for summary, _counts in members)
+        pace = round(seconds * 1000 / counts["requests"], 1) if counts["requests"] else None
+        rows.append({"kind": kind, "place": place, "probers": len({summary["node"] for summary, _counts in members}), **counts, "pace_ms": pace})
+    return rows
+
+
+def places(summaries: Iterable[Record], until: float | None = None) -> list[Record]:
+    """Each place that had a prober, with the time in which it had none between the first one's start and C(until)."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for summary in summaries:
+        groups.setdefault((summary["node"], summary["place"]), []).append(summary)
+    rows = []
+    for (node, place), own in sorted(groups.items()):
+        own.sort(key=lambda summary: float(summary["started"]))
+        away, asked_until = [], own[0]["updated"]
+        for summary in own[1:]:
+            away.append(max(0.0, summary["started"] - asked_until))
+            asked_until = max(asked_until, summary["updated"])
+        away.append(max(0.0, (until or asked_until) - asked_until))
+        kinds = own[-1]["kinds"].values()
+        rows.append(
+            {
+                "node": node,
+                "place": place,
+                "restarts": len(own) - 1,
+                "away_ms": round(sum(away) * 1000, 1),
+                "longest_away_ms": round(max(away) * 1000, 1),
+                "answered": bool(kinds) and all(counts["requests"] > counts["failed"] for counts in kinds),
+            }
+        )
+    return rows
 
 
 def _grouped(parts: Iterable[tuple[Record, str, Record]], key: t.Callable[[Record, str], str]) -> dict[str, Record]:

@@ -15,6 +15,7 @@ import yaml
 from podnet_lab.cluster_api import ClusterApi, Object
 from podnet_lab.errors import LabError
 from podnet_lab.lab import Lab
+from podnet_lab.pod_place import PodPlace
 from podnet_lab.shell import wait_for
 
 FOLDER = Path(__file__).resolve().parents[1] / "workloads"
@@ -51,6 +52,22 @@ def with_node_sources(policy: Object, networks: Iterable[str]) -> Object:
     return {**policy, "spec": {**policy["spec"], "ingress": [{**first, "from": sources}, *rest]}}
 
 
+def with_replicas(deployment: Object, replicas: int) -> Object:
+    """The Deployment with another number of pods."""
+    return {**deployment, "spec": {**deployment["spec"], "replicas": replicas}}
+
+
+def fitted(item: Object, networks: Iterable[str], nodes: int) -> Object:
+    """The object as this lab needs it."""
+    key = (item["kind"], item["metadata"]["name"])
+    if key == ("NetworkPolicy", "web"):
+        return with_node_sources(item, networks)
+    if key == ("Deployment", "web"):
+        # One more than nodes: some node has two, and its drain has to wait for the budget.
+        return with_replicas(item, nodes + 1)
+    return item
+
+
 def objects(lab: Lab, api: ClusterApi) -> list[Object]:
     """Everything that C(apply) applies, in order."""
     pod_cidrs = [node["spec"]["podCIDR"] for node in api.items("/api/v1/nodes") if node["spec"].get("podCIDR")]
@@ -58,7 +75,7 @@ def objects(lab: Lab, api: ClusterApi) -> list[Object]:
     found: list[Object] = []
     for name in FILES:
         for item in read(name):
-            found.append(with_node_sources(item, networks) if (item["kind"], item["metadata"]["name"]) == ("NetworkPolicy", "web") else item)
+            found.append(fitted(item, networks, len(lab.nodes)))
             if item["kind"] == "Namespace":
                 found.append(config_map("scripts", {"server.py": (SCRIPTS / "server.py").read_text(encoding="utf-8")}))
     return found
@@ -125,22 +142,54 @@ def pods(api: ClusterApi, app: str) -> list[Object]:
     return [pod for pod in found if pod.get("status", {}).get("podIP") and not pod["metadata"].get("deletionTimestamp")]
 
 
-def policy_enforced(lab: Lab) -> bool:
-    """Whether the pod that a policy forbids is out of reach; raises when a pod that the policies allow is out of reach too."""
+def policy(lab: Lab) -> dict[str, t.Any]:
+    """What NetworkPolicies do: C(outcome) is C(denied) when the forbidden pod is out of reach while a pod that they allow is not.
+
+    It is tried from a pod and from a node, both on another node: a node always reaches its own pods, whatever policies say.
+    """
     with lab.api() as api:
-        forbidden = pods(api, "forbidden")
-        allowed = pods(api, "web")
+        forbidden, allowed, agents = (pods(api, app) for app in ("forbidden", "web", "agent"))
     if not forbidden or not allowed:
         raise LabError("the pods 'forbidden' and 'web' are not there: apply the workloads first")
-    # From another node: a node always reaches its own pods, whatever policies say.
-    nodes = [node.name for node in lab.nodes if node.name != forbidden[0]["spec"]["nodeName"]]
-    if not nodes:
-        raise LabError("the lab has one node only: a policy can be tried from another node only")
-    if not reaches(lab, nodes[0], allowed[0]["status"]["podIP"]):
-        raise LabError(f"node {nodes[0]} does not reach a pod that the policies allow")
-    return not reaches(lab, nodes[0], forbidden[0]["status"]["podIP"])
+    elsewhere = [agent for agent in agents if agent["spec"]["nodeName"] != forbidden[0]["spec"]["nodeName"]]
+    if not elsewhere:
+        raise LabError("no pod 'agent' runs on another node than the pod 'forbidden': a policy can be tried from another node only")
+    node = next(node for node in lab.nodes if node.name == elsewhere[0]["spec"]["nodeName"])
+    client = PodPlace(lab, node, elsewhere[0]["status"]["podIP"])
+    addresses = {"allowed": allowed[0]["status"]["podIP"], "forbidden": forbidden[0]["status"]["podIP"]}
+    reached = {
+        name: {"pod": greets(lab, node.name, client.command(*greeting(address))), "node": greets(lab, node.name, greeting(address))}
+        for name, address in addresses.items()
+    }
+    return judge_policy(reached)
 
 
-def reaches(lab: Lab, node: str, address: str, port: int = GREETING_PORT) -> bool:
-    """Whether a node gets a greeting from a pod, within 2 s."""
-    return lab.run_in(node, ["python3", "-c", CONNECT, address, str(port)], check=False).returncode == 0
+def judge_policy(reached: t.Mapping[str, t.Mapping[str, bool]]) -> dict[str, t.Any]:
+    """The outcome for people and programs, of who reached the allowed and the forbidden pod."""
+    locked_out = [name for name, answered in reached["allowed"].items() if not answered]
+    let_in = [name for name, answered in reached["forbidden"].items() if answered]
+    if locked_out:
+        outcome, text = "all denied", f"A {' and a '.join(locked_out)} that a NetworkPolicy allows got no answer."
+    elif let_in:
+        outcome, text = "allowed", f"The pod that a NetworkPolicy forbids answered a {' and a '.join(let_in)}."
+    else:
+        outcome, text = "denied", "The pod that a NetworkPolicy forbids answered nobody, and the one that it allows answered the same clients."
+    return {"holds": outcome == "denied", "outcome": outcome, "text": text}
+
+
+def policy_enforced(lab: Lab) -> bool:
+    """Whether the pod that a policy forbids is out of reach; raises when a pod that the policies allow is out of reach too."""
+    found = policy(lab)
+    if found["outcome"] == "all denied":
+        raise LabError(found["text"])
+    return bool(found["holds"])
+
+
+def greeting(address: str, port: int = GREETING_PORT) -> list[str]:
+    """A command that ends well when a pod sends a greeting within 2 s."""
+    return ["python3", "-c", CONNECT, address, str(port)]
+
+
+def greets(lab: Lab, node: str, command: list[str]) -> bool:
+    """Whether such a command ends well on a node."""
+    return lab.run_in(node, command, check=False).returncode == 0

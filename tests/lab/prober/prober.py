@@ -5,8 +5,20 @@
 """Probe Services, NodePorts, pods, a stream, UDP and DNS without pause, and write down every failure.
 
 One file, standard library only: it runs on nodes and in pods. Each kind starts a request at each interval, whether or not
-earlier ones are answered yet, so an outage is seen at its full length. A request gets one attempt and one deadline. What is
-late because this process itself got no CPU time counts as failed too; C(lag_ms) in the record tells the two apart.
+earlier ones are answered yet, so an outage is seen at its full length.
+
+What counts:
+- A request gets one attempt and one deadline, without a retry. No answer in time, a refusal, a wrong answer, and no known
+  address are failures. What is late because this process itself got no CPU time is a failure too; C(lag_ms) in the record
+  tells the two apart. Intervals in which the process was too late to start a request are not requests; C(skipped) counts them.
+- Failures in the first seconds of a prober are failures like all others: whoever runs in a new pod has them too.
+  C(warmup_failed) says how many of C(failed) they are, and C(warmup) in the record marks them.
+- When this process is told to end, it starts no more requests and waits for those that are under way; they count as usual.
+  While its pod is away nobody asks from there, so there is nothing that could fail; the gap between the files of one prober
+  and the next one's is for the reader of the files to report.
+- Addresses that come from names are asked for again and again, without a cache. A lookup that fails leaves the addresses as
+  they were; C(failed_lookups) counts it. That the name server answers is what the kind C(dns) is for.
+- A stream that the server ends with a good-bye is no failure: the server was told to end.
 
 Files in the output folder: NAME.summary.json (rewritten each second), NAME.failures.jsonl (a line a failure),
 NAME.seconds.jsonl (a line a second).
@@ -206,12 +218,12 @@ class Statistics:
         self.failed = 0
         self.warmup_failed = 0
         self.skipped = 0
+        self.failed_lookups = 0
         self.histogram = Histogram()
         self.outages: list[dict[str, t.Any]] = []
         self.longest_outage = 0.0
         self.extra: dict[str, t.Any] = {}
         self._trackers: dict[str, OutageTracker] = {}
-        self._good_once = False
 
     def settle(self, attempt: Attempt) -> None:
         """Count a finished request; must be called in the order in which the requests began."""
@@ -222,7 +234,6 @@ class Statistics:
 
     def succeeded(self, target: str, begin: float, end: float) -> None:
         """Count a request that was answered."""
-        self._good_once = True
         milliseconds = (end - begin) * 1000
         self.requests += 1
         self.histogram.add(milliseconds)
@@ -237,14 +248,13 @@ class Statistics:
 
     def failed_request(self, target: str, begin: float, end: float, error: str, lag_before: float) -> None:
         """Count a request that was not answered."""
-        if not self._good_once and begin < self.warm_until:
-            self.warmup_failed += 1
-            return
+        warmup = begin < self.warm_until
         self.requests += 1
         self.failed += 1
+        self.warmup_failed += warmup
         self._tracker(target).failure(begin, end)
         self.recorder.in_second(self.kind, begin, failed=True, milliseconds=(end - begin) * 1000)
-        self.recorder.failure(self.kind, target, begin, end, error, lag_before)
+        self.recorder.failure(self.kind, target, begin, end, error, lag_before, warmup)
 
     def _tracker(self, target: str) -> OutageTracker:
         return self._trackers.setdefault(target, OutageTracker())
@@ -266,6 +276,7 @@ class Statistics:
             "failed": self.failed,
             "warmup_failed": self.warmup_failed,
             "skipped": self.skipped,
+            "failed_lookups": self.failed_lookups,
             "longest_outage_ms": round(longest * 1000, 1),
             "outages": self.outages + [self._outage_record(*entry, over=False) for entry in unfinished],
             "latency_ms": self.histogram.as_dict(),
@@ -290,7 +301,7 @@ class Recorder:
         self._seconds: dict[int, dict[str, list[float]]] = {}
         self._failure_lines = 0
         os.makedirs(config.out, exist_ok=True)
-        base = os.path.join(config.out, f"{config.id}.{int(self._wall_offset + now)}")
+        base = os.path.join(config.out, f"{config.id}.{int((self._wall_offset + now) * 1000)}")
         self.summary_path = f"{base}.summary.json"
         self.failures_path = f"{base}.failures.jsonl"
         self.seconds_path = f"{base}.seconds.jsonl"
@@ -312,7 +323,7 @@ class Recorder:
         entry[1] += failed
         entry[2] = max(entry[2], round(milliseconds, 2))
 
-    def failure(self, kind: str, target: str, begin: float, end: float, error: str, lag_before: float) -> None:
+    def failure(self, kind: str, target: str, begin: float, end: float, error: str, lag_before: float, warmup: bool) -> None:
         """Append a line about a failure, at once."""
         self._failure_lines += 1
         if self._failure_lines > MAX_FAILURE_LINES:
@@ -325,6 +336,7 @@ class Recorder:
             "error": error,
             "milliseconds": round((end - begin) * 1000, 1),
             "lag_ms": round((self.lag_total - lag_before) * 1000, 1),
+            "warmup": warmup,
         }
         with open(self.failures_path, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
@@ -360,14 +372,14 @@ class Recorder:
 class AddressBook:
     """The addresses of one target: fixed, or those that names have in DNS, kept fresh; handed out in turn."""
 
-    def __init__(self, target: Target, config: Config) -> None:
+    def __init__(self, target: Target, config: Config, statistics: Statistics) -> None:
+        self.statistics = statistics
         self.names = target.names
         self.port = target.port
         self.refresh = target.refresh
         self.server = (config.dns_server, config.dns_port)
         self.timeout = config.timeout
         self.resolved = asyncio.Event()
-        self.failed_refreshes = 0
         self._by_name: dict[str, list[str]] = {}
         self._addresses = list(target.addresses)
         self._turn = random.randrange(1000)
@@ -384,11 +396,7 @@ class AddressBook:
     async def keep_fresh(self) -> None:
         """Resolve the names until they are known, and again at each refresh interval."""
         while self.names:
-            for name in self.names:
-                try:
-                    self._by_name[name] = await resolve(self.server, name, self.timeout)
-                except (DnsError, OSError, asyncio.TimeoutError):
-                    self.failed_refreshes += 1
+            await asyncio.gather(*(self._look_up(name) for name in self.names))
             self._addresses = sorted({address for addresses in self._by_name.values() for address in addresses})
             known = len(self._by_name) == len(self.names) and bool(self._addresses)
             if known:
@@ -396,6 +404,12 @@ class AddressBook:
                 if not self.refresh:
                     return
             await asyncio.sleep(self.refresh if known else 0.2)
+
+    async def _look_up(self, name: str) -> None:
+        try:
+            self._by_name[name] = await resolve(self.server, name, self.timeout)
+        except (DnsError, OSError, asyncio.TimeoutError):
+            self.statistics.failed_lookups += 1
 
 
 # --- Probes ------------------------------------------------------------------------------------------------------------
@@ -785,6 +799,13 @@ class Config:
             raise ConfigError("dns_server is missing: names can't be resolved without it")
 
 
+async def start_with_addresses(probe: t.Any, book: AddressBook, seconds: float) -> None:
+    """Names get one deadline to be known; what is asked without an address after that is a failure."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(book.resolved.wait(), seconds)
+    probe.start()
+
+
 async def run(config: Config) -> None:
     """Probe until SIGTERM or C(max_seconds), and write the last summary."""
     loop = asyncio.get_running_loop()
@@ -792,28 +813,26 @@ async def run(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     recorder = Recorder(config, loop.time())
-    books = [AddressBook(target, config) for target in config.targets]
-    tasks = [asyncio.ensure_future(book.keep_fresh()) for book in books]
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(asyncio.gather(*(book.resolved.wait() for book in books)), 5)
-    warm_until = loop.time() + config.warmup
+    tasks = []
     probes = []
-    for target, book in zip(config.targets, books):
-        statistics = Statistics(target.kind, recorder, warm_until)
+    for target in config.targets:
+        statistics = Statistics(target.kind, recorder, recorder.started + config.warmup)
         recorder.statistics.append(statistics)
-        probes.append(PROBES[target.kind](target, config, book, statistics))
-    for probe in probes:
-        probe.start()
+        book = AddressBook(target, config, statistics)
+        probe = PROBES[target.kind](target, config, book, statistics)
+        probes.append(probe)
+        tasks += [asyncio.ensure_future(book.keep_fresh()), asyncio.ensure_future(start_with_addresses(probe, book, config.timeout))]
+    recorder.write(loop.time())
     end = loop.time() + config.max_seconds
     while not stop.is_set() and loop.time() < end:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stop.wait(), min(1.0, max(0.0, end - loop.time())))
         recorder.write(loop.time())
+    for task in tasks:
+        task.cancel()
     for probe in probes:
         probe.stop()
     await asyncio.gather(*(probe.drain() for probe in probes))
-    for task in tasks:
-        task.cancel()
     recorder.write(loop.time(), ended=True)
     if config.linger:
         await stop.wait()

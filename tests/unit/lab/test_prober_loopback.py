@@ -48,11 +48,11 @@ class Session:
         self.statistics = {}
         self.tasks = []
         for target in self.config.targets:
-            book = prober.AddressBook(target, self.config)
-            self.tasks.append(asyncio.ensure_future(book.keep_fresh()))
-            await asyncio.wait_for(book.resolved.wait(), 2)
             statistics = prober.Statistics(target.kind, self.recorder, 0.0)
             self.statistics[target.kind] = statistics
+            book = prober.AddressBook(target, self.config, statistics)
+            self.tasks.append(asyncio.ensure_future(book.keep_fresh()))
+            await asyncio.wait_for(book.resolved.wait(), 2)
             self.probes[target.kind] = prober.PROBES[target.kind](target, self.config, book, statistics)
         for probe in self.probes.values():
             probe.start()
@@ -293,6 +293,28 @@ def test_pod_addresses_follow_dns(tmp_path):
     asyncio.run(body())
 
 
+def test_names_that_nobody_knows_become_failures_after_one_deadline(tmp_path):
+    async def body():
+        with listener() as nobody, DatagramServer(lambda query: None) as names:
+            target = {"kind": "pod", "names": ["pods"], "port": port_of(nobody), "interval_ms": 10}
+            config = prober.Config(
+                {"id": "t", "out": str(tmp_path), "dns_server": HOST, "dns_port": port_of(names.socket), "timeout_ms": 100, "targets": [target]}
+            )
+            statistics = prober.Statistics("pod", prober.Recorder(config, asyncio.get_running_loop().time()), 0.0)
+            book = prober.AddressBook(config.targets[0], config, statistics)
+            probe = prober.ConnectionProbe(config.targets[0], config, book, statistics)
+            tasks = [asyncio.ensure_future(book.keep_fresh()), asyncio.ensure_future(prober.start_with_addresses(probe, book, config.timeout))]
+            await until(lambda: statistics.failed >= 3 and statistics.failed_lookups >= 1)
+            probe.stop()
+            for task in tasks:
+                task.cancel()
+        assert statistics.requests == statistics.failed
+        first = json.loads(Path(statistics.recorder.failures_path).read_text().splitlines()[0])
+        assert (first["error"], first["target"]) == ("no address is known", "pods")
+
+    asyncio.run(body())
+
+
 # --- Stream ---
 
 
@@ -511,7 +533,12 @@ def test_prober_program_ends_on_sigterm_with_a_summary(tmp_path, ports, running)
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
     program = subprocess.Popen([sys.executable, str(FOLDER / "prober.py"), str(path), "--id", "node-n1", "--node", "n1"])
-    wait_until(lambda: list((tmp_path / "out").glob("node-n1.*.summary.json")))
+
+    def asked(kind):
+        paths = list((tmp_path / "out").glob("node-n1.*.summary.json"))
+        return json.loads(paths[0].read_text())["kinds"][kind]["requests"] if paths else 0
+
+    wait_until(lambda: asked("clusterip") >= 10)
     program.send_signal(signal.SIGTERM)
     assert program.wait(3) == 0
     (found,) = (tmp_path / "out").glob("*.summary.json")

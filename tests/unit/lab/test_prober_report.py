@@ -12,7 +12,7 @@ def counts(requests=100, failed=0, outage=0.0, **more):
     latency = {"p50": 1.0, "p99": 1.0, "max": 1.0, "buckets": {"0": requests - failed}}
     outages = [{"time": 5.0, "target": "a", "milliseconds": outage, "over": True}] if outage else []
     return {
-        "requests": requests, "failed": failed, "warmup_failed": 0, "skipped": 0,
+        "requests": requests, "failed": failed, "warmup_failed": 0, "skipped": 0, "failed_lookups": 0,
         "longest_outage_ms": outage, "outages": outages, "latency_ms": latency, **more,
     }  # fmt: skip
 
@@ -22,7 +22,7 @@ def stream(**more):
 
 
 def summary(source, place, kinds, **more):
-    values = {"id": source, "place": place, "node": "n1", "ended": True, "longest_lag_ms": 1.0, "cpu_seconds": 0.5}
+    values = {"id": source, "place": place, "node": "n1", "ended": True, "longest_lag_ms": 1.0, "cpu_seconds": 0.5, "started": 0.0, "updated": 5.0}
     return {**values, "kinds": kinds, **more}
 
 
@@ -92,3 +92,29 @@ def test_no_prober_at_all_is_a_report_too():
 def test_failures_are_sorted_by_time():
     report = prober_report.merge([], [{"time": 9.0}, {"time": 3.5}])
     assert [failure["time"] for failure in report.failures] == [3.5, 9.0]
+
+
+def test_rows_by_kind_and_place_say_how_many_places_asked_and_how_often():
+    first = summary("prober-a", "pod", {"dns": counts(50)})
+    again = summary("prober-b", "pod", {"dns": counts(50, failed=2, outage=80.0)}, started=10.0, updated=15.0)
+    other = summary("node-n1", "node", {"dns": counts(200)})
+    rows = prober_report.merge([first, again, other]).by_kind_and_place
+    assert [(row["kind"], row["place"], row["probers"], row["requests"], row["failed"], row["pace_ms"]) for row in rows] == [
+        ("dns", "node", 1, 200, 0, 25.0),
+        ("dns", "pod", 1, 100, 2, 100.0),
+    ]
+
+
+def test_a_place_is_away_between_two_probers_and_after_the_last_one():
+    first = summary("prober-a", "pod", {"dns": counts()})
+    again = summary("prober-b", "pod", {"dns": counts()}, started=7.5, updated=20.0)
+    (place,) = prober_report.places([again, first], until=21.0)
+    assert place == {"node": "n1", "place": "pod", "restarts": 1, "away_ms": 3500.0, "longest_away_ms": 2500.0, "answered": True}
+    (place,) = prober_report.places([again, first], until=19.0)
+    assert place["away_ms"] == 2500.0
+
+
+def test_a_place_whose_last_prober_had_no_answer_of_some_kind_is_told():
+    good = summary("prober-a", "pod", {"dns": counts()})
+    bad = summary("prober-b", "pod", {"dns": counts(5, failed=5)}, started=7.5, updated=20.0)
+    assert [place["answered"] for place in prober_report.places([good, bad])] == [False]

@@ -155,19 +155,13 @@ def test_an_outage_that_goes_on_is_reported(statistics):
     assert result["outages"][0]["over"] is False
 
 
-def test_failures_before_the_first_success_count_apart_only_while_warming_up(statistics):
+def test_failures_in_the_first_seconds_are_failures_and_are_marked(statistics):
     statistics.warm_until = 101.0
     statistics.failed_request("a", 100.5, 100.5, "ECONNREFUSED", 0.0)
-    assert (statistics.requests, statistics.failed, statistics.warmup_failed) == (0, 0, 1)
-    statistics.failed_request("a", 101.5, 101.5, "ECONNREFUSED", 0.0)
     assert (statistics.requests, statistics.failed, statistics.warmup_failed) == (1, 1, 1)
-
-
-def test_failures_after_the_first_success_count_while_warming_up(statistics):
-    statistics.warm_until = 200.0
-    statistics.succeeded("a", 100.0, 100.01)
-    statistics.failed_request("a", 100.5, 100.5, "ECONNREFUSED", 0.0)
-    assert (statistics.failed, statistics.warmup_failed) == (1, 0)
+    statistics.failed_request("a", 101.5, 101.5, "ECONNREFUSED", 0.0)
+    assert (statistics.requests, statistics.failed, statistics.warmup_failed) == (2, 2, 1)
+    assert [entry["warmup"] for entry in failures(statistics)] == [True, False]
 
 
 def test_lag_of_several_timers_counts_once(statistics):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 import types
 
 import pytest
@@ -85,6 +86,27 @@ def test_nobody_may_talk_to_the_forbidden_pod(found):
     assert "ingress" not in policy["spec"]
 
 
+def test_there_is_one_web_server_more_than_nodes(found):
+    (deployment,) = [item for item in found if (item["kind"], item["metadata"]["name"]) == ("Deployment", "web")]
+    assert deployment["spec"]["replicas"] == 4
+    assert deployment["spec"]["template"]["spec"]["containers"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "forbidden", "outcome", "words"),
+    [
+        ({"pod": True, "node": True}, {"pod": False, "node": False}, "denied", "answered nobody"),
+        ({"pod": True, "node": True}, {"pod": True, "node": True}, "allowed", "answered a pod and a node"),
+        ({"pod": True, "node": True}, {"pod": False, "node": True}, "allowed", "answered a node"),
+        ({"pod": False, "node": True}, {"pod": False, "node": False}, "all denied", "A pod that"),
+    ],
+)
+def test_a_policy_holds_only_while_it_lets_others_in(allowed, forbidden, outcome, words):
+    found = workloads.judge_policy({"allowed": allowed, "forbidden": forbidden})
+    assert (found["outcome"], found["holds"]) == (outcome, outcome == "denied")
+    assert words in found["text"]
+
+
 def workload(status, daemons=False, replicas=2):
     spec = {} if daemons else {"replicas": replicas}
     return {"metadata": {"name": "x", "generation": 2}, "spec": spec, "status": status}
@@ -114,7 +136,7 @@ def test_the_prober_gets_a_configuration_that_it_takes(lab):
     prober = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(prober)
     for place in ("node", "pod"):
-        config = prober.Config({"id": "x", **prober_control.config(lab, "run", place)})
+        config = prober.Config({"id": "x", **prober_control.config(lab, "run", place, "10.96.7.7")})
         assert {target.kind for target in config.targets} == set(prober.KINDS)
         assert all(target.interval <= 0.05 for target in config.targets if target.kind in ("clusterip", "nodeport", "pod"))
         assert config.timeout == 1.0
@@ -130,3 +152,25 @@ def test_a_line_that_is_not_whole_yet_is_left_out(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text('{"a": 1}\n{"a": ')
     assert prober_control.read_lines(path) == [{"a": 1}]
+
+
+def test_the_playbook_reads_the_counters_that_are_kept_in_a_file(tmp_path):
+    from ansible_collections.podnet.cni.plugins.action.cni_show import read_probe
+
+    latency = {"p50": 1.0, "p99": 1.0, "max": 1.0, "buckets": {}}
+    counts = {"requests": 40, "failed": 2, "warmup_failed": 0, "skipped": 0, "failed_lookups": 0}
+    kinds = {"clusterip": {**counts, "longest_outage_ms": 80.0, "outages": [], "latency_ms": latency}}
+    summary = {"id": "node-n1", "node": "n1", "place": "node", "started": 1.0, "updated": 2.0, "ended": False, "cpu_seconds": 0.1}
+
+    class Control(prober_control.ProberControl):
+        def _summaries(self):
+            return [{**summary, "longest_lag_ms": 0.0, "kinds": kinds}]
+
+    path = tmp_path / "counters.json"
+    control = Control(types.SimpleNamespace(state=tmp_path, nodes=[]))
+    with control.live_file(path, seconds=0.01):
+        deadline = time.monotonic() + 5
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert read_probe(str(path)) == {"failed": 2, "requests": 40}
+    assert control.live()["stale"] == ["node-n1"]
