@@ -12,14 +12,11 @@ from podnet_lab.cluster_api import ClusterApi, Object
 from podnet_lab.errors import LabError
 from podnet_lab.images import TOOLS_IMAGE
 from podnet_lab.lab import Lab
+from podnet_lab.pod_place import PodPlace
 from podnet_lab.shell import wait_for
-from podnet_lab.topology import Node
 
 TRAFFIC = Path(__file__).with_name("traffic.py")
 PODS = "/api/v1/namespaces/default/pods"
-FIND_NAMESPACE = (
-    'for ns in $(ip netns list | cut -d" " -f1); do if ip -n "$ns" -o -4 address show | grep -q " $0/"; then echo "$ns"; exit 0; fi; done; exit 1'
-)
 
 
 def manifest(name: str, node: str) -> Object:
@@ -46,22 +43,8 @@ def manifest(name: str, node: str) -> Object:
     }
 
 
-class MeasuredPod:
+class MeasuredPod(PodPlace):
     """One of the two pods."""
-
-    def __init__(self, lab: Lab, node: Node, address: str) -> None:
-        self.lab = lab
-        self.node = node
-        self.address = address
-        found = lab.run_in(node.name, ["sh", "-c", FIND_NAMESPACE, address], check=False)
-        if found.returncode:
-            raise LabError(f"no network namespace on {node.name} has the pod address {address}")
-        self.netns = found.stdout.strip()
-
-    def run(self, *words: str, stdin: str | None = None, timeout: int = 60) -> str:
-        """Run a program of the node in the pod's network namespace."""
-        command = ["timeout", str(timeout), "nsenter", f"--net=/run/netns/{self.netns}", "--", *words]
-        return self.lab.run_in(self.node.name, command, stdin=stdin, timeout=timeout + 10).stdout
 
     def traffic(self, mode: str, address: str, size: int, count: int = 1) -> str:
         """Run a client of C(traffic.py)."""

@@ -12,14 +12,15 @@ import time
 import typing as t
 from pathlib import Path
 
+from podnet_lab import workloads
 from podnet_lab.cache import say
 from podnet_lab.errors import LabError
 from podnet_lab.lab import Lab
+from podnet_lab.prober_control import ProberControl
 
 from podnet_demo import calico_state, leftovers, report_html, report_json
 from podnet_demo.capture import count_encapsulated
 from podnet_demo.facts import describe_lab, versions
-from podnet_demo.load import Load
 from podnet_demo.measure import measure
 from podnet_demo.playbook import PlaybookRun, run_playbook
 from podnet_demo.summary import summary_text
@@ -81,19 +82,21 @@ def collect(lab: Lab, options: Options, started: float) -> report_json.Evidence:
         finished=started,
         lab=describe_lab(lab),
         versions=versions(),
-        probes=dict(report_json.NO_PROBES),
         monthly_bill=options.monthly_bill,
     )
-    load = Load(lab, options.folder)
     say("deploying the workloads")
-    load.deploy()
+    workloads.apply(lab)
+    if not options.skip_migration:
+        with keep_going(evidence):
+            evidence.policy_before = workloads.policy(lab)
+            say(f"before the migration: {evidence.policy_before['text']}")
     if not options.skip_measure:
         say("measuring throughput, latency and bytes on the wire between zones, on Flannel")
         evidence.before = measure(lab, captures, "before")
         say(describe_measurement(evidence.before))
     if not options.skip_migration:
         with keep_going(evidence):
-            migrate(lab, options, load, evidence)
+            migrate(lab, options, evidence)
     migrated = (evidence.first_run or {}).get("code") == 0
     if migrated and not options.skip_measure:
         say("measuring throughput, latency and bytes on the wire between zones, on Calico")
@@ -107,7 +110,7 @@ def collect(lab: Lab, options: Options, started: float) -> report_json.Evidence:
         evidence.leftovers = leftovers.as_lines(outcomes)
     with keep_going(evidence):
         evidence.pods = calico_state.pods_on_calico(lab)
-        evidence.policy = load.policy()
+        evidence.policy = workloads.policy(lab)
     if migrated and not options.skip_second_run:
         say("running the playbook a second time: it must change nothing")
         with keep_going(evidence):
@@ -126,28 +129,44 @@ def keep_going(evidence: report_json.Evidence) -> t.Iterator[None]:
         evidence.errors.append(str(error))
 
 
-def migrate(lab: Lab, options: Options, load: Load, evidence: report_json.Evidence) -> None:
+def migrate(lab: Lab, options: Options, evidence: report_json.Evidence) -> None:
     """Run the playbook under load. Whatever happens, the probers are stopped and what they saw is kept."""
     journal = (options.folder / "migration.json").resolve()
-    journal.unlink(missing_ok=True)
-    say("starting probers on every node and in pods")
-    load.start()
+    counters = (options.folder / "probe-counters.json").resolve()
+    for path in (journal, counters):
+        path.unlink(missing_ok=True)
+    probers = ProberControl(lab)
+    say("starting probers on every node and in a pod on every node")
     try:
-        time.sleep(CALM_SECONDS)
-        say("running the playbook under load: playbooks/migrate_to_calico.yml")
-        variables = {"podnet_report_file": str(journal), "podnet_probe_file": str(load.counters_file)}
-        run = playbook(lab, options, "first-run", variables, lambda: say(load.progress()))
-        evidence.first_run = run.as_dict()
-        say(f"the playbook ended with code {run.code} after {run.seconds:.0f} s; the probers go on for {CALM_SECONDS:.0f} s")
-        if run.code == 0:
-            with count_encapsulated(lab, options.folder / "captures", "under-load") as seen:
-                time.sleep(CALM_SECONDS)
-            evidence.encapsulated_under_load = seen.count
+        probers.start()
+        with probers.live_file(counters):
+            time.sleep(CALM_SECONDS)
+            say("running the playbook under load: playbooks/migrate_to_calico.yml")
+            variables = {"podnet_report_file": str(journal), "podnet_probe_file": str(counters)}
+            run = playbook(lab, options, "first-run", variables, lambda: say(progress(counters)))
+            evidence.first_run = run.as_dict()
+            say(f"the playbook ended with code {run.code} after {run.seconds:.0f} s; the probers go on for {CALM_SECONDS:.0f} s")
+            if run.code == 0:
+                with count_encapsulated(lab, options.folder / "captures", "under-load") as seen:
+                    time.sleep(CALM_SECONDS)
+                evidence.encapsulated_under_load = seen.count
     finally:
         say("stopping the probers")
-        evidence.probes = load.stop()
+        with keep_going(evidence):
+            evidence.probes = probers.stop()
+            probers.copy_files(options.folder / "probes")
     if journal.exists():
         evidence.migration = json.loads(journal.read_text())
+
+
+def progress(counters: Path) -> str:
+    """One line about the load."""
+    try:
+        seen = json.loads(counters.read_text())
+    except (OSError, ValueError):
+        return "probers: nothing counted yet"
+    line = f"probers: {seen['requests']:,} requests so far, {seen['failed_requests']:,} failed"
+    return f"{line}; no news from {', '.join(seen['stale'])}" if seen["stale"] else line
 
 
 def playbook(lab: Lab, options: Options, label: str, variables: Record, tick: t.Callable[[], None]) -> PlaybookRun:

@@ -9,18 +9,19 @@ import dataclasses
 import statistics
 import typing as t
 
+from podnet_lab import prober_report
+from podnet_lab.prober_report import ProbeReport
+
 from podnet_demo import saving
 
 SCHEMA = 1
 MINIMUM_REQUESTS = 10_000
 MAXIMUM_SECONDS_PER_NODE = 10.0
+MAXIMUM_SECONDS_AWAY = 30.0
+"""How long a place may be without a prober while its pod is restarted."""
+FAILURES_SHOWN = 200
 
 Record = dict[str, t.Any]
-
-NO_PROBES: t.Mapping[str, t.Any] = {
-    "requests": 0, "failed_requests": 0, "longest_outage_ms": 0.0, "probers": 0, "longest_lag_ms": 0.0, "probes": [], "timeline": [], "events": [],
-}  # fmt: skip
-"""What no prober at all saw."""
 
 # None stands for "not measured", which breaks the promise that needs it.
 REQUIRED: t.Mapping[str, tuple[type, ...]] = {
@@ -45,6 +46,7 @@ REQUIRED: t.Mapping[str, tuple[type, ...]] = {
     "bytes_per_payload_byte_before": (float, type(None)),
     "bytes_per_payload_byte_after": (float, type(None)),
     "probes": (list,),
+    "prober_places": (list,),
     "timeline": (list,),
     "failures": (list,),
     "savings": (list,),
@@ -63,7 +65,7 @@ class Evidence:
     finished: float
     lab: Record
     versions: Record
-    probes: Record
+    probes: ProbeReport = dataclasses.field(default_factory=lambda: prober_report.merge([]))
     monthly_bill: float = saving.DEFAULT_MONTHLY_BILL
     before: Record | None = None
     after: Record | None = None
@@ -73,6 +75,7 @@ class Evidence:
     leftover_checks: list[Record] = dataclasses.field(default_factory=list)
     leftovers: list[str] = dataclasses.field(default_factory=list)
     pods: Record | None = None
+    policy_before: Record | None = None
     policy: Record | None = None
     encapsulated_under_load: int | None = None
     errors: list[str] = dataclasses.field(default_factory=list)
@@ -81,15 +84,16 @@ class Evidence:
 def build(evidence: Evidence) -> Record:
     """The whole report."""
     nodes = time_per_node(evidence.migration or {})
+    probes = evidence.probes
     report: Record = {
         "schema": SCHEMA,
         "started": evidence.started,
         "finished": evidence.finished,
         "seconds": round(evidence.finished - evidence.started, 1),
         "lab": evidence.lab,
-        "requests": evidence.probes["requests"],
-        "failed_requests": evidence.probes["failed_requests"],
-        "longest_outage_ms": evidence.probes["longest_outage_ms"],
+        "requests": probes.requests,
+        "failed_requests": probes.failed_requests,
+        "longest_outage_ms": probes.longest_outage_ms,
         "nodes": len(evidence.lab["nodes"]),
         "median_seconds_per_node": median([node["own_seconds"] for node in nodes]),
         "median_seconds_per_node_with_termination": median([node["seconds"] for node in nodes]),
@@ -108,16 +112,23 @@ def build(evidence: Evidence) -> Record:
         "measured_before": evidence.before,
         "measured_after": evidence.after,
         "pods": evidence.pods,
+        "policy_before": evidence.policy_before,
         "policy": evidence.policy,
         "migration_run": evidence.first_run,
         "second_run": evidence.second_run,
         "errors": evidence.errors,
         "findings": (evidence.migration or {}).get("findings") or [],
-        "probers": evidence.probes.get("probers", 0),
-        "longest_prober_lag_ms": evidence.probes.get("longest_lag_ms", 0.0),
-        "probes": evidence.probes["probes"],
-        "timeline": evidence.probes["timeline"],
-        "failures": evidence.probes["events"],
+        "failed_in_warmup": sum(row["warmup_failed"] for row in probes.by_kind_and_place),
+        "skipped_requests": sum(row["skipped"] for row in probes.by_kind_and_place),
+        "failed_lookups": sum(row["failed_lookups"] for row in probes.by_kind_and_place),
+        "longest_prober_lag_ms": probes.longest_lag_ms,
+        "probers_not_ended": probes.not_ended,
+        "probes": probes.by_kind_and_place,
+        "prober_places": probes.places,
+        "streams": probes.streams,
+        "timeline": timeline(probes.series),
+        "failures": probes.failures[:FAILURES_SHOWN],
+        "outages": probes.outages[:FAILURES_SHOWN],
         "monthly_bill": evidence.monthly_bill,
         "savings": savings(evidence),
         "versions": evidence.versions,
@@ -132,6 +143,16 @@ def time_per_node(migration: Record) -> list[Record]:
     nodes = [node for node in migration.get("nodes") or [] if node.get("phases")]
     rows = [{**node, "own_seconds": round(node["seconds"] - node.get("graceful_seconds", 0.0), 3)} for node in nodes]
     return sorted(rows, key=lambda node: (node.get("began") or 0, node["name"]))
+
+
+def timeline(series: list[Record]) -> list[Record]:
+    """Requests, failures and the slowest request of all kinds together, second by second."""
+    rows = []
+    for entry in series:
+        kinds = entry["kinds"].values()
+        sums = {key: sum(kind[key] for kind in kinds) for key in ("requests", "failed")}
+        rows.append({"second": entry["second"], **sums, "max_ms": max((kind["max_ms"] for kind in kinds), default=0.0)})
+    return rows
 
 
 def median(values: list[float]) -> float | None:
@@ -171,6 +192,7 @@ def promises(report: Record) -> list[Record]:
         ("The playbook ends well", run.get("code"), "exit code 0", run.get("code") == 0),
         ("No request fails", report["failed_requests"], "0", report["failed_requests"] == 0),
         ("Enough requests to tell", report["requests"], f"at least {MINIMUM_REQUESTS:,}", report["requests"] >= MINIMUM_REQUESTS),
+        ("Somebody asks from everywhere", *everywhere(report)),
         (
             "A node takes little time",
             None if median_seconds is None else f"{median_seconds:.1f} s",
@@ -194,6 +216,15 @@ def promises(report: Record) -> list[Record]:
         ),
     ]
     return [{"promise": promise, "measured": measured, "wanted": wanted, "kept": bool(kept)} for promise, measured, wanted, kept in rows]
+
+
+def everywhere(report: Record) -> tuple[str | None, str, bool]:
+    """Zero failures prove nothing where nobody asked: each node and a pod on each node must have asked to the end, but for restarts."""
+    places = report["prober_places"]
+    good = [place for place in places if place["answered"] and place["longest_away_ms"] <= MAXIMUM_SECONDS_AWAY * 1000]
+    wanted = 2 * report["nodes"]
+    measured = f"{len(good)} of {wanted} places" if places else None
+    return measured, f"each node and a pod on it, at most {MAXIMUM_SECONDS_AWAY:.0f} s away", len(good) == wanted and not report["probers_not_ended"]
 
 
 def second_run_ended_well(report: Record) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from podnet_demo.report_json import Evidence
+from podnet_lab import prober_report
+from podnet_lab.prober_report import ProbeReport
 
 BEGIN = 1_764_000_000.0
 Record = dict[str, t.Any]
@@ -54,40 +56,57 @@ def nodes(count: int = 3) -> list[Record]:
     return result
 
 
-def probes(failed: int = 0, seconds: int = 150) -> Record:
-    """What the probers saw; failures fall into the second node's move."""
-    kinds = ("clusterip", "dns", "nodeport", "pod", "stream", "udp")
-    table = [
-        {"kind": kind, "place": place, "probers": 3, "requests": 13 if kind == "stream" else 8960, "failed": 0, "longest_outage_ms": 0.0}
-        for kind in kinds
-        for place in ("node", "pod")
-    ]
-    line = [{"second": int(BEGIN) + i, "requests": 390 + (i * 37) % 23 - (40 if 70 < i < 80 else 0), "failed": 0} for i in range(seconds)]
-    events = []
-    if failed:
-        table[0].update(failed=failed, longest_outage_ms=1240.0)
-        line[81]["failed"] = failed
-        events = [
-            {
-                "time": BEGIN + 81,
-                "id": "node-n2",
-                "kind": "clusterip",
-                "target": "10.96.0.50:80",
-                "error": "connect timeout",
-                "milliseconds": 1000.2,
-                "lag_ms": 0,
-            }
-        ] * failed
-    return {
-        "requests": sum(row["requests"] for row in table),
-        "failed_requests": failed,
-        "longest_outage_ms": 1240.0 if failed else 0.0,
-        "probers": 6,
-        "longest_lag_ms": 41.0,
-        "probes": table,
-        "timeline": line,
-        "events": events,
-    }
+def probes(failed: int = 0, seconds: int = 150) -> ProbeReport:
+    """What the probers saw, as their files say it: pods' probers start anew when their node is moved; failures fall into the second node's move."""
+    line = [second(i, failed if i == 81 else 0) for i in range(seconds)]
+    return prober_report.merge(summaries(failed, seconds) if seconds else [], [failure(i) for i in range(failed)], line, BEGIN + seconds)
+
+
+def summaries(failed: int = 0, seconds: int = 150) -> list[Record]:
+    """The probers' summaries: for each node its own one, and two of its pod."""
+    found = []
+    for i, node in enumerate(nodes()):
+        away, back = node["began"] + 5.2, node["began"] + 8.3 + i
+        found += [
+            prober_summary(f"node-{node['name']}", node["name"], "node", BEGIN, BEGIN + seconds, failed if i == 1 else 0),
+            prober_summary(f"prober-{i}a", node["name"], "pod", BEGIN, away),
+            prober_summary(f"prober-{i}b", node["name"], "pod", back, BEGIN + seconds),
+        ]
+    return found
+
+
+def prober_summary(identifier: str, node: str, place: str, started: float, ended: float, failed: int = 0) -> Record:
+    """One prober's summary; failures are ClusterIP's."""
+    kinds = {}
+    for kind, each in (("clusterip", 20), ("dns", 10), ("nodeport", 20), ("pod", 20), ("stream", 0), ("udp", 10)):
+        bad = failed if kind == "clusterip" else 0
+        requests = int((ended - started) * each) or 2
+        kinds[kind] = {
+            "requests": requests,
+            "failed": bad,
+            "warmup_failed": 0,
+            "skipped": 3 if each else 0,
+            "failed_lookups": 0,
+            "longest_outage_ms": 1240.0 if bad else 0.0,
+            "outages": [{"time": BEGIN + 81, "target": "10.96.0.50:80", "milliseconds": 1240.0, "over": True}] if bad else [],
+            "latency_ms": {"p50": 0.84, "p99": 4.76, "max": 31.2, "buckets": {"-1": requests - requests // 50, "9": requests // 50}},
+        }
+    kinds["stream"].update(lines=int((ended - started) * 20), graceful_ends=1, missing_lines=0, longest_gap_ms=88.0)
+    common = {"id": identifier, "node": node, "place": place, "started": started, "updated": ended, "ended": True}
+    return {**common, "cpu_seconds": 4.0, "longest_lag_ms": 41.0, "kinds": kinds}
+
+
+def second(i: int, failed: int) -> Record:
+    """One second of all probers together; fewer while a pod's prober is away."""
+    requests = 468 + (i * 37) % 23 - (72 if i in (71, 72, 73, 81, 82, 83) else 0)
+    slowest = 1000.2 if failed else 4.0 + (i * 53) % 17 + (60 if 66 < i < 92 else 0)
+    return {"second": int(BEGIN) + i, "kinds": {"clusterip": [requests, failed, slowest]}}
+
+
+def failure(i: int) -> Record:
+    """One failed request."""
+    what = {"kind": "clusterip", "target": "10.96.0.50:80", "error": "connect timeout", "milliseconds": 1000.2, "lag_ms": 0.0, "warmup": False}
+    return {"time": BEGIN + 81 + i * 0.05, "id": "node-n2", **what}
 
 
 def checks(found: dict[tuple[str, str], list[str]] | None = None) -> list[Record]:
@@ -126,6 +145,11 @@ def evidence(failed: int = 0) -> Evidence:
         leftover_checks=checks(),
         leftovers=[],
         pods={"pods": 21, "on_calico": 21, "missing": []},
-        policy={"holds": True, "outcome": "denied", "text": "The pod that a NetworkPolicy forbids gets no answer."},
+        policy_before={"holds": False, "outcome": "allowed", "text": "The pod that a NetworkPolicy forbids answered a pod and a node."},
+        policy={
+            "holds": True,
+            "outcome": "denied",
+            "text": "The pod that a NetworkPolicy forbids answered nobody, and the one that it allows answered the same clients.",
+        },
         encapsulated_under_load=0,
     )

@@ -30,8 +30,8 @@ def test_a_journal_without_times_puts_the_nodes_one_after_the_other() -> None:
 
 
 def test_failures_are_drawn_and_their_absence_is_said() -> None:
-    assert "no failed request" in charts.load(sample.probes()["timeline"], NODES, 1000)
-    assert 'class="failed"' in charts.load(sample.probes(5)["timeline"], NODES, 372)
+    assert "no failed request" in charts.load(report_json.timeline(sample.probes().series), NODES, 1000)
+    assert 'class="failed"' in charts.load(report_json.timeline(sample.probes(5).series), NODES, 372)
 
 
 def test_one_second_is_enough_for_a_plot() -> None:

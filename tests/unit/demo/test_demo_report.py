@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import demo_sample as sample
 import pytest
 from podnet_demo import report_html, report_json
+from podnet_lab import prober_report
 
 
 def broken(report: dict) -> list[str]:
@@ -30,6 +32,32 @@ def test_failures_break_a_promise() -> None:
     assert report["kept"] is False
 
 
+def test_zero_failures_prove_nothing_where_nobody_asked() -> None:
+    def with_probers(change: Callable[[list[dict]], None]) -> list[str]:
+        evidence, summaries = sample.evidence(), sample.summaries()
+        change(summaries)
+        evidence.probes = prober_report.merge(summaries, (), (), sample.BEGIN + 150)
+        return broken(report_json.build(evidence))
+
+    def ends_early(summaries: list[dict]) -> None:
+        summaries[-1]["updated"] -= 31
+
+    def has_no_answers(summaries: list[dict]) -> None:
+        summaries[-1]["kinds"]["udp"]["requests"] = 0
+
+    def is_killed(summaries: list[dict]) -> None:
+        summaries[0]["ended"] = False
+
+    assert with_probers(lambda summaries: None) == []
+    for change in (ends_early, has_no_answers, is_killed, lambda summaries: summaries.pop(0)):
+        assert with_probers(change) == ["Somebody asks from everywhere"]
+
+
+def test_the_timeline_adds_up_all_kinds() -> None:
+    kinds = {"udp": {"requests": 20, "failed": 1, "max_ms": 3.0}, "dns": {"requests": 10, "failed": 0, "max_ms": 8.0}}
+    assert report_json.timeline([{"second": 7, "kinds": kinds}]) == [{"second": 7, "requests": 30, "failed": 1, "max_ms": 8.0}]
+
+
 def test_the_time_of_graceful_termination_is_not_counted() -> None:
     rows = report_json.time_per_node({"nodes": sample.nodes(1)})
     assert rows[0]["own_seconds"] == pytest.approx(rows[0]["seconds"] - 3.03)
@@ -43,6 +71,8 @@ def test_what_was_not_measured_is_no_kept_promise() -> None:
     assert report_json.problems(report) == []
     assert broken(report) == [
         "The playbook ends well",
+        "Enough requests to tell",
+        "Somebody asks from everywhere",
         "A node takes little time",
         "All pods are on Calico",
         "No trace of Flannel",
@@ -86,9 +116,10 @@ def test_a_missing_key_and_a_wrong_type_are_problems() -> None:
 
 
 def test_the_page_needs_nothing_else_and_shows_the_numbers() -> None:
-    page = report_html.render(report_json.build(sample.evidence()))
+    report = report_json.build(sample.evidence())
+    page = report_html.render(report)
     assert "Nobody noticed." in page
-    assert "89,626" in page
+    assert f"{report['requests']:,}" in page
     assert "$12,000" in page
     for outside in ("<script", "<link", "src=", "@import", "url(http"):
         assert outside not in page
@@ -99,7 +130,7 @@ def test_the_page_shows_what_went_wrong_and_escapes_it() -> None:
     evidence.leftovers = ["n2: devices: <flannel.1>"]
     evidence.leftover_checks = sample.checks({("n2", "devices"): ["<flannel.1>"]})
     page = report_html.render(report_json.build(evidence))
-    assert "2 of 9 promises were broken." in page
+    assert "2 of 10 promises were broken." in page
     assert "&lt;flannel.1&gt;" in page
     assert "<flannel.1>" not in page
     assert "connect timeout" in page
