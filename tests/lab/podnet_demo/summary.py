@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Iterable
 from pathlib import Path
 
 from podnet_demo.report_html import fixed, measured, milliseconds, number, percent
@@ -40,20 +41,25 @@ def summary_text(report: Record, folder: Path) -> str:
 
 def measurements(report: Record) -> list[tuple[str, str]]:
     """Names and values."""
+    before, after = "before", "after"
+    per_node = f"{fixed(report['median_seconds_per_node'])} (with graceful termination {fixed(report['median_seconds_per_node_with_termination'])})"
     rows = [
         ("requests, failed", f"{number(report['requests'])}, {number(report['failed_requests'])}"),
         ("longest outage", milliseconds(report["longest_outage_ms"])),
-        ("median seconds per node", f"{fixed(report['median_seconds_per_node'])} (with graceful termination {fixed(report['median_seconds_per_node_with_termination'])})"),
-        ("throughput between zones, Gbit/s", f"{fixed(report['throughput_before_gbit'], 2)} -> {fixed(report['throughput_after_gbit'], 2)}"),
-        ("TCP connect, median, ms", f"{latency(report['latency_before'])} -> {latency(report['latency_after'])}"),
-        ("bytes on the wire per payload byte", f"{fixed(report['bytes_per_payload_byte_before'], 3)} -> {fixed(report['bytes_per_payload_byte_after'], 3)}"),
-        ("encapsulated packets", f"{number(report['encapsulated_packets_before'])} -> {number(report['encapsulated_packets_after'])}"),
-    ]  # fmt: skip
-    for row in report["savings"]:
-        rows.append(
-            (f"saving, {row['traffic'].lower()}", f"{percent(row['share'])} = ${row['monthly']:,.0f} of ${report['monthly_bill']:,.0f} a month")
-        )
-    return rows
+        ("median seconds per node", per_node),
+        ("throughput between zones, Gbit/s", arrow(fixed(report[f"throughput_{side}_gbit"], 2) for side in (before, after))),
+        ("TCP connect, median, ms", arrow(latency(report[f"latency_{side}"]) for side in (before, after))),
+        ("bytes on the wire per payload byte", arrow(fixed(report[f"bytes_per_payload_byte_{side}"], 3) for side in (before, after))),
+        ("encapsulated packets", arrow(number(report[f"encapsulated_packets_{side}"]) for side in (before, after))),
+        ("forbidden by a NetworkPolicy", arrow((report[key] or {}).get("outcome", "not tried") for key in ("policy_before", "policy"))),
+    ]
+    bill = f"of ${report['monthly_bill']:,.0f} a month"
+    return rows + [(f"saving, {row['traffic'].lower()}", f"{percent(row['share'])} = ${row['monthly']:,.0f} {bill}") for row in report["savings"]]
+
+
+def arrow(sides: Iterable[str]) -> str:
+    """Before and after."""
+    return " -> ".join(sides)
 
 
 def latency(quantiles: Record | None) -> str:

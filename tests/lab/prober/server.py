@@ -132,10 +132,12 @@ class StreamClient(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The client is there."""
         self.transport = t.cast(asyncio.Transport, transport)
         self.server.add(self.transport)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's interface
+        """The client is gone, for whatever reason."""
         if self.transport is not None:
             self.server.discard(self.transport)
 
@@ -148,9 +150,11 @@ class Health(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody asks."""
         self.transport = t.cast(asyncio.Transport, transport)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002 - whatever the request is, the answer is the same
+        """Answer and close."""
         if self.transport is not None:
             status, body = (b"503 Service Unavailable", b"draining\n") if self.drains() else (b"200 OK", b"ok\n")
             self.transport.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(body), body))
@@ -186,7 +190,7 @@ async def serve(settings: argparse.Namespace) -> None:
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--address", default="0.0.0.0", help="address to listen on")
+    parser.add_argument("--address", default="0.0.0.0", help="address to listen on")  # noqa: S104 - of a pod
     parser.add_argument("--port", type=int, default=8080, help="greeting, TCP")
     parser.add_argument("--stream-port", type=int, default=8081, help="numbered lines, TCP")
     parser.add_argument("--udp-port", type=int, default=8082, help="echo, UDP")

@@ -20,12 +20,12 @@ options:
     default: ''
 """
 
-import json
-import os
-import time
-import typing as t
+import json  # noqa: E402 - Ansible wants the documentation first
+import os  # noqa: E402
+import time  # noqa: E402
+import typing as t  # noqa: E402
 
-from ansible.plugins.callback import CallbackBase
+from ansible.plugins.callback import CallbackBase  # noqa: E402
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
@@ -43,22 +43,27 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self.failed: list[dict[str, t.Any]] = []
         self.tasks: list[dict[str, t.Any]] = []
 
-    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:  # noqa: ARG002 - Ansible's interface
+        """A task begins, so the one before it has ended."""
         self._end_task()
         self.tasks.append({"task": task.get_name(), "began": time.time(), "seconds": None})
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
+        """Remember what changed."""
         if result._result.get("changed"):
             self.changed.append(self._entry(result))
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        """Remember what failed."""
         if not ignore_errors:
             self.failed.append({**self._entry(result), "message": str(result._result.get("msg", ""))[:2000]})
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        """Remember who was out of reach."""
         self.failed.append({**self._entry(result), "message": str(result._result.get("msg", "unreachable"))[:2000]})
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
+        """Write everything down."""
         self._end_task()
         path = self.get_option("file")
         if not path:
