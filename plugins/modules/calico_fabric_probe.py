@@ -116,7 +116,13 @@ results:
   returned: with O(state=probed)
   type: list
   elements: dict
-  sample: [{node: n2, address: 10.244.2.200, reachable: true, route: 10.244.2.192/26 via 172.30.1.1 dev eth0 proto bird, milliseconds: 0.8, reason: null}]
+  sample:
+    - node: n2
+      address: 10.244.2.200
+      reachable: true
+      route: 10.244.2.192/26 via 172.30.1.1 dev eth0 proto bird
+      milliseconds: 0.8
+      reason: null
 seconds:
   description: Duration.
   returned: always
@@ -313,6 +319,8 @@ class Probe:
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": calico_fabric.container_id(node),
             "CNI_NETNS": "/proc/1/ns/net",
+            # A pod's namespace is never the plugin's own, so plugins refuse it (containernetworking/cni:pkg/skel/skel.go); ours is no pod.
+            "CNI_NETNS_OVERRIDE": "true",
             "CNI_IFNAME": "eth0",
             "CNI_PATH": self.params["cni_bin_dir"],
             "CNI_ARGS": "IgnoreUnknown=1" + (f";IP={address}" if address else ""),
