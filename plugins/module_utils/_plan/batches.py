@@ -27,16 +27,18 @@ def _parse_one(part: t.Any) -> Size:
     if isinstance(part, bool) or part is None:
         raise _refuse(part, "is no size of a batch")
     if isinstance(part, float):
-        if part != int(part):
+        if not part.is_integer():
             raise _refuse(part, "is no whole number of nodes")
         part = int(part)
     text = str(part).strip().strip("'\"").strip()
     percentage = re.fullmatch(r"\+?([0-9]+(?:\.[0-9]+)?)\s*%", text)
     if percentage:
-        value = float(percentage.group(1))
-        if not 0 < value <= 100:
-            raise _refuse(text, "is no percentage of the nodes from above 0 to 100")
-        return f"{value:g}%"
+        if "." in percentage.group(1):  # pct_to_int of Ansible ends with an error of Python's
+            raise _refuse(text, "is no whole percentage, which is all that Ansible's serial takes")
+        value = int(percentage.group(1))
+        if not 1 <= value <= 100:
+            raise _refuse(text, "is no percentage of the nodes from 1 to 100")
+        return f"{value}%"
     if not re.fullmatch(r"[+-]?[0-9]+", text):
         raise _refuse(text, "is neither a number nor a percentage")
     if int(text) < 1:
@@ -69,7 +71,7 @@ def _from_text(text: str) -> t.Any:
     if stripped.startswith("[") != stripped.endswith("]"):
         raise _refuse(text, "has only one of the brackets of a list")
     inner = stripped[1:-1] if stripped.startswith("[") else stripped
-    return [part for part in re.split(r"[,;\n]", inner.rstrip(", \n"))]
+    return re.split(r"[,;\n]", inner.rstrip(", \n"))
 
 
 def size_of(size: Size, total: int) -> int:
