@@ -7,16 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.podnet.cni.plugins.module_utils._plan import arguments, variables
-
-
-def service_checks(cluster: arguments.Facts, kind: str) -> list[dict[str, t.Any]]:
-    """See C(arguments.service_checks)."""
-    try:
-        return arguments.service_checks(cluster, kind)
-    except ValueError as exc:
-        raise AnsibleFilterError(str(exc)) from exc
+from ansible_collections.podnet.cni.plugins.plugin_utils._clear_errors import filters_with_clear_errors
 
 
 class FilterModule:
@@ -24,13 +16,15 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name to function."""
-        return {
-            "match_nodes": arguments.match_nodes,
-            "block_claims": arguments.block_claims,
-            "probe_targets": arguments.probe_targets,
-            "migration_reservations": arguments.migration_reservations,
-            "service_checks": service_checks,
-            "vxlan_packets": arguments.vxlan_packets,
-            "findings_line": arguments.findings_line,
-            "unknown_variables": variables.unknown_variables,
-        }
+        return filters_with_clear_errors(
+            {
+                "match_nodes": arguments.match_nodes,
+                "block_claims": arguments.block_claims,
+                "probe_targets": arguments.probe_targets,
+                "migration_reservations": arguments.migration_reservations,
+                "service_checks": arguments.service_checks,
+                "vxlan_packets": arguments.vxlan_packets,
+                "findings_line": arguments.findings_line,
+                "unknown_variables": variables.unknown_variables,
+            }
+        )

@@ -5,84 +5,54 @@
 
 from __future__ import annotations
 
-import functools
 import typing as t
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, gate, plan, report, routing, table, texts
+from ansible_collections.podnet.cni.plugins.plugin_utils._clear_errors import filters_with_clear_errors
 
 Record = t.Mapping[str, t.Any]
-_Result = t.TypeVar("_Result")
 
 
-def _clear_errors(function: t.Callable[..., _Result]) -> t.Callable[..., _Result]:
-    """Turn what a filter raises about its input into an error that names the filter."""
-    name = function.__name__.replace("_filter", "")
-
-    @functools.wraps(function)
-    def checked(*args: t.Any, **kwargs: t.Any) -> _Result:
-        try:
-            return function(*args, **kwargs)
-        except ValueError as exc:
-            raise AnsibleFilterError(f"podnet.cni.{name}: {exc}") from None
-        except (KeyError, TypeError, AttributeError) as exc:
-            problem = f"{exc} is missing" if isinstance(exc, KeyError) else str(exc)
-            raise AnsibleFilterError(
-                f"podnet.cni.{name}: the input is not what this filter works on ({problem}); give what its documentation says"
-            ) from None
-
-    return checked
-
-
-@_clear_errors
 def migration_plan(cluster: Record, nodes: t.Mapping[str, Record], settings: Record | None = None) -> dict[str, t.Any]:
     """See C(plan.plan_migration)."""
     return plan.plan_migration(cluster, nodes, settings or {})
 
 
-@_clear_errors
 def plan_table(value: Record, width: int = table.WIDTH) -> str:
     """See C(texts.plan_table)."""
     return texts.plan_table(value, int(width))
 
 
-@_clear_errors
 def findings_table(findings: t.Sequence[Record], width: int = table.WIDTH) -> str:
     """See C(texts.findings_table)."""
     return texts.findings_table(list(findings), int(width))
 
 
-@_clear_errors
 def parse_serial(value: t.Any) -> list[batches.Size]:
     """See C(batches.parse_serial)."""
     return batches.parse_serial(value)
 
 
-@_clear_errors
 def gate_filter(cluster: Record, nodes: t.Mapping[str, Record], value: Record, settled: bool = False) -> list[dict[str, str]]:
     """See C(gate.gate_findings)."""
     return [finding.to_dict() for finding in gate.gate_findings(cluster, nodes, value, settled)]
 
 
-@_clear_errors
 def gate_table(cluster: Record, nodes: t.Mapping[str, Record], value: Record, settled: bool = False, width: int = table.WIDTH) -> str:
     """See C(texts.gate_table)."""
     return texts.gate_table(gate.gate_rows(cluster, nodes, value, settled), int(width))
 
 
-@_clear_errors
 def routing_findings(cluster: Record, nodes: t.Mapping[str, Record]) -> list[dict[str, str]]:
     """See C(routing.routing_findings)."""
     return [finding.to_dict() for finding in routing.routing_findings(cluster, nodes)]
 
 
-@_clear_errors
 def migration_report(value: Record, journal: Record) -> dict[str, t.Any]:
     """See C(report.migration_report)."""
     return report.migration_report(value, journal)
 
 
-@_clear_errors
 def report_table(value: Record, width: int = table.WIDTH) -> str:
     """See C(texts.report_table)."""
     return texts.report_table(value, int(width))
@@ -93,14 +63,16 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name to function."""
-        return {
-            "migration_plan": migration_plan,
-            "plan_table": plan_table,
-            "findings_table": findings_table,
-            "parse_serial": parse_serial,
-            "gate": gate_filter,
-            "gate_table": gate_table,
-            "routing_findings": routing_findings,
-            "migration_report": migration_report,
-            "report_table": report_table,
-        }
+        return filters_with_clear_errors(
+            {
+                "migration_plan": migration_plan,
+                "plan_table": plan_table,
+                "findings_table": findings_table,
+                "parse_serial": parse_serial,
+                "gate": gate_filter,
+                "gate_table": gate_table,
+                "routing_findings": routing_findings,
+                "migration_report": migration_report,
+                "report_table": report_table,
+            }
+        )

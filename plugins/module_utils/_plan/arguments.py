@@ -22,6 +22,8 @@ def match_nodes(cluster: Facts, hosts: t.Sequence[str], hostvars: t.Mapping[str,
 
     By C(podnet_node_name) if the inventory sets it, else by the inventory name, the host name that the host has, or the address by
     which Ansible reaches it, in this order. A host that is no node keeps its inventory name as key, so that the preflight can tell.
+
+    :raises ValueError: when two hosts are the same node.
     """
     names = {node["name"] for node in cluster.get("nodes", [])}
     by_address = {address: node["name"] for node in cluster.get("nodes", []) for address in node.get("internal_ips", [])}
@@ -35,7 +37,11 @@ def match_nodes(cluster: Facts, hosts: t.Sequence[str], hostvars: t.Mapping[str,
             candidates = [host, (node_facts or {}).get("hostname")]
             name = next((candidate for candidate in candidates if candidate in names), None)
             name = name or by_address.get(str(variables.get("ansible_host", host)), host)
-        matched[name] = host
+        if matched.setdefault(name, host) != host:
+            raise ValueError(
+                f"hosts: {matched[name]} and {host} of the inventory are both node {name}, and each node is moved once; leave one out of the "
+                "group, or set podnet_node_name of the one that is another node"
+            )
         if node_facts:
             facts[name] = node_facts
     return MatchedNodes(facts=facts, hosts=matched)
@@ -75,7 +81,7 @@ def service_checks(cluster: Facts, kind: str) -> list[dict[str, t.Any]]:
         dns = services.get("dns")
         name = f"kubernetes.default.svc.{services.get('domain') or 'cluster.local'}"
         return [{"server": dns["address"], "name": name}] if dns else []
-    raise ValueError(f"service_checks: '{kind}' is no kind of check; use tcp or dns")
+    raise ValueError(f"kind: '{kind}' is no kind of check; use tcp or dns")
 
 
 def vxlan_packets(before: t.Iterable[Facts], after: t.Iterable[Facts]) -> int:

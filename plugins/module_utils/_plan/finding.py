@@ -17,6 +17,16 @@ SEVERITIES = (BLOCKER, WARNING, INFO)
 """From the worst on."""
 
 
+def rank(severity: str) -> int:
+    """Place of a severity, from the worst on.
+
+    :raises ValueError: when it is none.
+    """
+    if severity not in SEVERITIES:
+        raise ValueError(f"severity: '{severity}' is no severity; use one of {', '.join(SEVERITIES)}")
+    return SEVERITIES.index(severity)
+
+
 @dataclasses.dataclass(frozen=True)
 class Finding:
     """One finding.
@@ -35,8 +45,7 @@ class Finding:
     nodes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.severity not in SEVERITIES:
-            raise ValueError(f"finding {self.id}: '{self.severity}' is no severity; use one of {', '.join(SEVERITIES)}")
+        rank(self.severity)
 
     def to_dict(self) -> dict[str, str]:
         """The record that everybody else sees."""
@@ -47,7 +56,7 @@ class Finding:
 
 def sort_key(finding: Finding) -> tuple[t.Any, ...]:
     """The worst first, the same ids together, subjects as people count."""
-    return (SEVERITIES.index(finding.severity), finding.id, natural_key(finding.subject))
+    return (rank(finding.severity), finding.id, natural_key(finding.subject))
 
 
 def ordered(findings: t.Iterable[Finding]) -> list[Finding]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, INFO, SEVERITIES, WARNING
+from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, INFO, SEVERITIES, WARNING, rank
 from ansible_collections.podnet.cni.plugins.module_utils._plan.table import WIDTH, Column, pairs, table, wrap
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, seconds
 
@@ -19,7 +19,7 @@ def findings_table(findings: t.Sequence[Record], width: int = WIDTH) -> str:
     """One row for each finding, the worst first: what was found, why it matters, what to do."""
     if not findings:
         return "No findings."
-    shown = sorted(findings, key=lambda finding: SEVERITIES.index(finding["severity"]))
+    shown = sorted(findings, key=lambda finding: rank(finding["severity"]))
     rows = []
     for finding in shown:
         subject = f"{finding['id']}\n{finding['subject']}"
