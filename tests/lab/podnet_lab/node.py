@@ -67,6 +67,7 @@ class NodeContainer:
         words += ["--volume", f"{self.folder / 'kubelet'}:/var/lib/kubelet"]
         words += ["--rootfs", root, "/sbin/init"]
         self.podman.start(self.log, *words)
+        self.podman.favour_nodes()
 
     def mount(self, base: Path, layer: Path) -> Path:
         """Mount the node's root file system: what it writes, the programs, the shared Debian."""
