@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the playbooks of the scenarios need of the lab."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from podnet_lab import workloads
+from podnet_lab.cluster_api import ClusterApi, object_path
+from podnet_lab.errors import LabError
+from podnet_lab.lab import Lab
+from podnet_lab.prober_control import ProberControl
+from podnet_lab.shell import wait_for
+
+from podnet_molecule import results, snapshot
+
+CALICO_GROUP = "crd.projectcalico.org"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands."""
+    top = argparse.ArgumentParser(prog="podnet_molecule", description="Steps of the molecule scenarios that need the lab.")
+    commands = top.add_subparsers(dest="command", required=True)
+    take = commands.add_parser("snapshot", help="write down what the lab is like")
+    take.add_argument("file", type=Path)
+    for name, text in (("apply", "apply a manifest with strict field validation"), ("delete", "delete the objects of a manifest")):
+        manifest = commands.add_parser(name, help=text)
+        manifest.add_argument("file", type=Path)
+    commands.add_parser("remove-calico-definitions", help="remove Calico's resource definitions, and all resources with them")
+    commands.add_parser("start-load", help="apply the workloads, and start probers on all nodes and in pods")
+    stop = commands.add_parser("stop-load", help="stop the probers and write what they saw")
+    stop.add_argument("file", type=Path)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; an error for people is printed without a trace."""
+    options = parser().parse_args(arguments)
+    try:
+        _run(Lab.open(results.lab_name()), options)
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(lab: Lab, options: argparse.Namespace) -> None:
+    if options.command == "snapshot":
+        snapshot.save(snapshot.take(lab), options.file)
+    elif options.command == "apply":
+        apply(lab, options.file)
+    elif options.command == "delete":
+        delete(lab, options.file)
+    elif options.command == "remove-calico-definitions":
+        remove_calico_definitions(lab)
+    elif options.command == "start-load":
+        workloads.apply(lab)
+        ProberControl(lab).start()
+    else:
+        options.file.write_text(json.dumps(ProberControl(lab).stop().as_dict()), encoding="utf-8")
+
+
+def apply(lab: Lab, manifest: Path, seconds: float = 60.0) -> None:
+    """Apply the objects of a manifest in their order, and wait until their pods are ready."""
+    items = list(yaml.safe_load_all(manifest.read_text(encoding="utf-8")))
+    with lab.api() as api:
+        for item in items:
+            api.apply(item)
+        for path in [object_path(item) for item in items if item["kind"] in ("Deployment", "DaemonSet")]:
+            wait_for(f"Ready of {path}", seconds, functools.partial(is_ready, api, path))
+
+
+def is_ready(api: ClusterApi, path: str) -> bool:
+    """Whether a workload has as many ready pods as it wants."""
+    wanted, ready = workloads.pod_counts(api.get(path))
+    return ready is not None and ready >= wanted
+
+
+def delete(lab: Lab, manifest: Path, seconds: float = 60.0) -> None:
+    """Delete the objects of a manifest, the last first, and wait until they are gone."""
+    with lab.api() as api:
+        for item in reversed(list(yaml.safe_load_all(manifest.read_text(encoding="utf-8")))):
+            path = object_path(item)
+            api.delete(path)
+            wait_for(f"the end of {path}", seconds, functools.partial(is_gone, api, path))
+
+
+def is_gone(api: ClusterApi, path: str) -> bool:
+    """Whether there is no such object."""
+    return api.get_or_none(path) is None
+
+
+def remove_calico_definitions(lab: Lab, seconds: float = 60.0) -> None:
+    """Remove the definitions of Calico's group, and wait until it is not served any more."""
+    with lab.api() as api:
+        for item in api.items(DEFINITIONS):
+            if item["spec"]["group"] == CALICO_GROUP:
+                api.delete(f"{DEFINITIONS}/{item['metadata']['name']}")
+
+        def gone() -> bool:
+            left = [item for item in api.items(DEFINITIONS) if item["spec"]["group"] == CALICO_GROUP]
+            return not left and CALICO_GROUP not in [group["name"] for group in api.get("/apis")["groups"]]
+
+        wait_for(f"the end of the API group {CALICO_GROUP}", seconds, gone)

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cases of the molecule scenarios cover every module: what it changes, what it leaves, and bad input."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+READERS = {"cni_facts", "cni_probe", "cni_show"}
+# Nothing brings Flannel back once they have run: the scenario migrate runs them by the playbook, and checks the result.
+RUN_BY_THE_PLAYBOOK = {"flannel_remove", "flannel_uninstall"}
+
+
+def cases() -> list[dict[str, t.Any]]:
+    files = (ROOT / "molecule").glob("*/cases/*.yml")
+    tasks = [task for path in files for task in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    return [task["module_case"] for task in tasks if "module_case" in task]
+
+
+def kinds(module: str) -> set[str]:
+    return {case.get("kind", "change") for case in cases() if case["module"] == module}
+
+
+def test_only_modules_that_exist():
+    assert MODULES
+    assert {case["module"] for case in cases()} == set(MODULES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_bad_input(module):
+    assert "refusal" in kinds(module)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_check_mode_and_second_run(module):
+    if module in READERS:
+        assert "steady" in kinds(module)
+    elif module in RUN_BY_THE_PLAYBOOK:
+        assert {"preview", "steady"} <= kinds(module)
+    else:
+        assert "change" in kinds(module)
+
+
+@pytest.mark.parametrize("scenario", ["plan", "modules", "migrate", "bad_router"])
+def test_case_names_are_unique_in_a_scenario(scenario):
+    files = (ROOT / "molecule" / scenario).glob("cases/*.yml")
+    names = [task["name"] for path in files for task in yaml.safe_load(path.read_text(encoding="utf-8")) if "module_case" in task]
+    assert len(names) == len(set(names))

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshots: what is told as a difference, and what is left out."""
+
+from __future__ import annotations
+
+from podnet_molecule import snapshot
+
+NODE = {
+    "metadata": {
+        "name": "n1",
+        "resourceVersion": "7",
+        "labels": {"zone": "a"},
+        "annotations": {"flannel.alpha.coreos.com/public-ip": "172.30.1.11"},
+    },
+    "spec": {"podCIDR": "10.244.0.0/24"},
+    "status": {"conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-25T02:00:00Z"}]},
+}
+
+
+def changed(**parts):
+    node = {**NODE, **{key: {**NODE[key], **value} for key, value in parts.items()}}
+    return snapshot.difference({"cluster nodes": snapshot.node_lines(NODE)}, {"cluster nodes": snapshot.node_lines(node)})
+
+
+def test_nothing_differs():
+    same = {"n1 routes": ["default via 172.30.1.1 dev eth0"]}
+    assert snapshot.difference(same, dict(same)) == []
+
+
+def test_lines_that_went_and_came():
+    before = {"n1 routes": ["a", "b"], "n1 units": ["x"]}
+    after = {"n1 routes": ["b", "c"], "n2 routes": ["d"]}
+    assert snapshot.difference(before, after) == ["n1 routes: - a", "n1 routes: + c", "n1 units: - x", "n2 routes: + d"]
+
+
+def test_a_heartbeat_is_no_difference():
+    later = [{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-25T02:05:00Z"}]
+    assert changed(metadata={"resourceVersion": "8"}, status={"conditions": later}) == []
+
+
+def test_a_node_that_is_not_ready_is_one():
+    assert changed(status={"conditions": [{"type": "Ready", "status": "Unknown"}]}) == [
+        'cluster nodes: - n1 condition Ready: "True"',
+        'cluster nodes: + n1 condition Ready: "Unknown"',
+    ]
+
+
+def test_a_cordon_is_one_and_its_taint_is_not_told_twice():
+    taint = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+    assert changed(spec={"unschedulable": True, "taints": [taint]}) == ["cluster nodes: + n1 spec unschedulable: true"]
+
+
+def test_a_label_is_one():
+    assert changed(metadata={"labels": {"zone": "b"}}) == ['cluster nodes: - n1 label zone: "a"', 'cluster nodes: + n1 label zone: "b"']
+
+
+def test_any_write_of_an_object_is_told_with_its_writer():
+    def pod(version):
+        managers = [
+            {"manager": "kubelet", "time": "2026-11-25T02:00:01Z"},
+            {"manager": "podnet.cni", "time": "2026-11-25T02:00:02Z"},
+        ]
+        return {"metadata": {"namespace": "demo", "name": "web-0", "resourceVersion": version, "managedFields": managers}}
+
+    before = {"cluster objects": snapshot.lines_of("Pod", [pod("1")])}
+    after = {"cluster objects": snapshot.lines_of("Pod", [pod("2")])}
+    assert snapshot.difference(before, after)[1] == "cluster objects: + Pod demo/web-0 version 2 by podnet.cni at 2026-11-25T02:00:02Z"
+
+
+def test_only_the_holder_of_the_collections_own_lock_counts():
+    def lease(name, renewed):
+        return {"metadata": {"name": name}, "spec": {"holderIdentity": "run", "renewTime": renewed}}
+
+    assert snapshot.lock_lines(lease("kube-scheduler", "1")) == []
+    assert snapshot.lock_lines(lease("podnet-cni-migration", "1")) == snapshot.lock_lines(lease("podnet-cni-migration", "2")) != []
+
+
+def test_sections_of_the_script():
+    text = "\n== links\nlo: mtu 65536\neth0: mtu 1500\neth0: mtu 1500\n\n== units\n"
+    assert snapshot.parse_sections(text) == {"links": ["eth0: mtu 1500", "lo: mtu 65536"], "units": []}
+
+
+class Api:
+    """Answers of an API server with one group that is just being removed."""
+
+    def get(self, path):
+        assert path == "/apis"
+        names = ("apps", "events.k8s.io", "crd.projectcalico.org")
+        return {"groups": [{"name": name, "preferredVersion": {"groupVersion": f"{name}/v1"}} for name in names]}
+
+    def get_or_none(self, path):
+        verbs = ["get", "list"]
+        return {
+            "/api/v1": {
+                "resources": [
+                    {"name": "pods", "kind": "Pod", "verbs": verbs},
+                    {"name": "pods/log", "kind": "Pod", "verbs": ["get"]},
+                    {"name": "bindings", "kind": "Binding", "verbs": ["create"]},
+                    {"name": "events", "kind": "Event", "verbs": verbs},
+                ]
+            },
+            "/apis/apps/v1": {"resources": [{"name": "daemonsets", "kind": "DaemonSet", "verbs": verbs}]},
+        }.get(path)
+
+
+def test_everything_that_can_be_listed():
+    assert snapshot.resources(Api()) == [("/api/v1/pods", "Pod"), ("/apis/apps/v1/daemonsets", "DaemonSet")]
+
+
+def test_kept_for_a_later_step(tmp_path):
+    kept = {"n1 routes": ["default"]}
+    snapshot.save(kept, tmp_path / "before.json")
+    assert snapshot.load(tmp_path / "before.json") == kept
