@@ -14,15 +14,20 @@ Record = dict[str, t.Any]
 CASES = results.read_cases()
 
 
+def title(case: Record) -> str:
+    """What a case is called: names are unique for a module."""
+    return f"{case['module']}: {case['name']}"
+
+
 def of_kind(*kinds: str) -> pytest.MarkDecorator:
     """Once for each case of these kinds."""
     found = [case for case in CASES if case["kind"] in kinds]
-    return pytest.mark.parametrize("case", found, ids=[case["name"] for case in found])
+    return pytest.mark.parametrize("case", found, ids=map(title, found))
 
 
 def test_there_are_cases() -> None:
     assert CASES
-    assert len({case["name"] for case in CASES}) == len(CASES)
+    assert len(set(map(title, CASES))) == len(CASES)
 
 
 @of_kind("change", "preview")

@@ -49,7 +49,8 @@ def test_check_mode_and_second_run(module):
 
 
 @pytest.mark.parametrize("scenario", ["plan", "modules", "migrate", "bad_router"])
-def test_case_names_are_unique_in_a_scenario(scenario):
+def test_names_are_unique_in_a_scenario(scenario):
     files = (ROOT / "molecule" / scenario).glob("cases/*.yml")
-    names = [task["name"] for path in files for task in yaml.safe_load(path.read_text(encoding="utf-8")) if "module_case" in task]
-    assert len(names) == len(set(names))
+    tasks = [task for path in files for task in yaml.safe_load(path.read_text(encoding="utf-8")) if "module_case" in task]
+    titles = [(task["module_case"]["module"], task["name"]) for task in tasks]
+    assert len(titles) == len(set(titles))
