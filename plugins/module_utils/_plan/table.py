@@ -10,15 +10,22 @@ import unicodedata
 
 WIDTH = 100
 NARROWEST = 6
+_JOINTS = "-./:,_"
 
 
 class Column(t.NamedTuple):
-    """A column; C(right) aligns numbers, C(fixed) never wraps, C(hanging) indents further lines of a paragraph."""
+    """A column.
+
+    C(right) aligns numbers, C(fixed) never wraps, C(hanging) indents further lines of a paragraph. A column is never made narrower than
+    C(least) cells. Where even that is too wide for a line, columns with a number in C(dispensable) are left out, the highest first.
+    """
 
     title: str
     right: bool = False
     fixed: bool = False
     hanging: int = 0
+    least: int = NARROWEST
+    dispensable: int = 0
 
 
 def display_width(text: str) -> int:
@@ -26,15 +33,18 @@ def display_width(text: str) -> int:
     return sum(0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
-def _cut(word: str, width: int) -> list[str]:
-    """Pieces of a word that is longer than a line."""
-    pieces, current = [], ""
+def _cut(word: str, width: int) -> tuple[str, str]:
+    """The part of a long word that fits into a line, and the rest: after one of the signs that join names, if there is one near the end."""
+    size, taken = 0, 0
     for char in word:
-        if current and display_width(current + char) > width:
-            pieces.append(current)
-            current = ""
-        current += char
-    return [*pieces, current]
+        taken += display_width(char)
+        if size and taken > width:
+            break
+        size += 1
+    if size < len(word):
+        joint = max(word.rfind(sign, 0, size) for sign in _JOINTS) + 1
+        size = joint if joint > size // 2 else size
+    return word[:size], word[size:]
 
 
 def wrap(text: str, width: int, hanging: int = 0) -> list[str]:
@@ -44,21 +54,23 @@ def wrap(text: str, width: int, hanging: int = 0) -> list[str]:
     """
     lines: list[str] = []
     for paragraph in str(text).split("\n"):
-        words = paragraph.split()
         first = " " * (len(paragraph) - len(paragraph.lstrip()))
         further = first + " " * hanging
         current, margin = "", first
-        for word in words:
+        for word in paragraph.split():
             if current and display_width(f"{margin}{current} {word}") <= width:
                 current = f"{current} {word}"
                 continue
             if current:
                 lines.append(margin + current)
                 margin = further
-            *full, current = _cut(word, max(1, width - len(margin)))
-            for piece in full:
+            current = word
+            while display_width(margin + current) > width:
+                piece, rest = _cut(current, max(1, width - len(margin)))
+                if not rest:
+                    break
                 lines.append(margin + piece)
-                margin = further
+                current, margin = rest, further
         lines.append((margin + current).rstrip())
     return lines
 
@@ -73,18 +85,41 @@ def _widest(text: str) -> int:
     return max((display_width(line) for line in text.split("\n")), default=0)
 
 
+def _least(column: Column, cells: t.Iterable[str]) -> int:
+    """The smallest width that a column may get: that of its longest cell if it never wraps."""
+    natural = max([_widest(column.title), *map(_widest, cells)])
+    return natural if column.fixed else min(natural, max(column.least, _longest_word(column.title)))
+
+
+def _room(columns: t.Sized, width: int) -> int:
+    """Cells that are left for texts beside the lines."""
+    return width - 3 * len(columns) - 1
+
+
+def shown_columns(columns: t.Sequence[Column], rows: t.Sequence[t.Sequence[str]], width: int) -> list[int]:
+    """Numbers of the columns that fit into C(width)."""
+    shown = list(range(len(columns)))
+    least = [_least(column, (row[i] for row in rows)) for i, column in enumerate(columns)]
+    while sum(least[i] for i in shown) > _room(shown, width):
+        dispensable = [i for i in shown if columns[i].dispensable]
+        if not dispensable:
+            break
+        shown.remove(max(dispensable, key=lambda i: columns[i].dispensable))
+    return shown
+
+
 def column_widths(columns: t.Sequence[Column], rows: t.Sequence[t.Sequence[str]], width: int) -> list[int]:
     """Widths that fit into C(width): the widest columns that may wrap give way first."""
     widths = [max([_widest(column.title), *(_widest(row[i]) for row in rows)]) for i, column in enumerate(columns)]
-    room = width - 3 * len(columns) - 1
-    while sum(widths) > room:
-        able = [i for i, column in enumerate(columns) if not column.fixed and widths[i] > max(NARROWEST, _longest_word(column.title))]
+    least = [_least(column, (row[i] for row in rows)) for i, column in enumerate(columns)]
+    while sum(widths) > _room(columns, width):
+        able = [i for i in range(len(columns)) if widths[i] > least[i]]
         if not able:
             break
         widest = max(able, key=lambda i: widths[i])
-        others = [widths[i] for i in able if i != widest]
-        target = max([NARROWEST, *others])
-        widths[widest] = max(min(widths[widest] - 1, target), widths[widest] - (sum(widths) - room))
+        next_width = max([least[widest], *(widths[i] for i in able if i != widest)])
+        surplus = sum(widths) - _room(columns, width)
+        widths[widest] = max(least[widest], widths[widest] - surplus, min(widths[widest] - 1, next_width))
     return widths
 
 
@@ -95,6 +130,8 @@ def _longest_word(text: str) -> int:
 def table(columns: t.Sequence[Column], rows: t.Iterable[t.Sequence[t.Any]], width: int = WIDTH, separate: bool | None = None) -> str:
     """A table. Rows are separated by lines when C(separate), by default when a cell takes several lines."""
     texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    shown = shown_columns(columns, texts, width)
+    columns, texts = [columns[i] for i in shown], [[row[i] for i in shown] for row in texts]
     widths = column_widths(columns, texts, width)
     wrapped = [[wrap(cell, widths[i], columns[i].hanging) for i, cell in enumerate(row)] for row in texts]
     if separate is None:

@@ -13,6 +13,10 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.words import coun
 
 Record = t.Mapping[str, t.Any]
 _HEADINGS = {BLOCKER: "BLOCKER", WARNING: "warning", INFO: "info"}
+_MOST_BATCHES = 12
+# Names that clouds give to nodes are so long that the columns of a table must be able to give way.
+_NODE = Column("node", least=16)
+_ZONE = Column("zone", least=8, dispensable=1)
 
 
 def findings_table(findings: t.Sequence[Record], width: int = WIDTH) -> str:
@@ -60,8 +64,10 @@ def _facts(plan: Record) -> list[tuple[str, str]]:
 
 def _batches(plan: Record) -> str:
     serial = ", ".join(map(str, plan["settings"].get("serial") or []))
-    batches = " | ".join(listed(batch) for batch in plan.get("batches") or [])
-    return batches and f"{batches}   (podnet_serial: {serial})"
+    batches = plan.get("batches") or []
+    shown = " | ".join(listed(batch) for batch in batches[:_MOST_BATCHES])
+    more = f" and {count(len(batches) - _MOST_BATCHES, 'more batch', 'more batches')}" if len(batches) > _MOST_BATCHES else ""
+    return shown and f"{shown}{more} (podnet_serial: {serial})"
 
 
 def _node_rows(plan: Record) -> list[tuple[t.Any, ...]]:
@@ -87,15 +93,15 @@ def _node_rows(plan: Record) -> list[tuple[t.Any, ...]]:
 
 
 _NODE_COLUMNS = (
-    Column("node", fixed=True),
-    Column("zone", fixed=True),
+    _NODE,
+    _ZONE,
     Column("now", fixed=True),
     Column("podCIDR", fixed=True),
-    Column("blocks", fixed=True),
+    Column("blocks", fixed=True, dispensable=3),
     Column("evict", right=True, fixed=True),
-    Column("restart", right=True, fixed=True),
+    Column("restart", right=True, fixed=True, dispensable=2),
     Column("batch", right=True, fixed=True),
-    Column("verdict"),
+    Column("verdict", least=10),
 )
 
 
@@ -141,7 +147,7 @@ def plan_table(plan: Record, width: int = WIDTH) -> str:
     parts.append(table(_NODE_COLUMNS, _node_rows(plan), width))
     if plan["cluster_steps"]:
         parts.append(f"Steps\n{_steps(plan, width)}")
-    parts += [findings_table(plan["findings"], width), _verdict(plan)]
+    parts += [findings_table(plan["findings"], width), "\n".join(wrap(_verdict(plan), width, 2))]
     return "\n\n".join(parts)
 
 
@@ -152,15 +158,15 @@ def gate_table(rows: t.Iterable[Record], width: int = WIDTH) -> str:
         return "yes" if value else "NO"
 
     columns = (
-        Column("node", fixed=True),
+        _NODE,
         Column("CNI", fixed=True),
         Column("Ready", fixed=True),
-        Column("schedulable", fixed=True),
-        Column("calico-node", fixed=True),
+        Column("schedulable", fixed=True, dispensable=2),
+        Column("calico-node", fixed=True, dispensable=1),
         Column("pods on Calico", right=True),
         Column("on Flannel", right=True),
-        Column("BGP routes", right=True),
-        Column("gate"),
+        Column("BGP routes", right=True, dispensable=3),
+        Column("gate", least=10),
     )
     texts = [
         (
@@ -186,9 +192,9 @@ def report_table(report: Record, width: int = WIDTH) -> str:
         return "No node was moved."
     names = list(dict.fromkeys(phase["phase"] for node in nodes for phase in node.get("phases") or []))
     columns = (
-        Column("node", fixed=True),
-        Column("zone", fixed=True),
-        *(Column(name, right=True, fixed=True) for name in names),
+        _NODE,
+        _ZONE._replace(dispensable=len(names) + 1),
+        *(Column(name, right=True, fixed=True, dispensable=number) for number, name in enumerate(names, 1)),
         Column("all", right=True, fixed=True),
         Column("graceful termination", right=True),
         Column("without it", right=True),
@@ -205,4 +211,4 @@ def report_table(report: Record, width: int = WIDTH) -> str:
     middle = len(own_times) // 2
     median = own_times[middle] if len(own_times) % 2 else (own_times[middle - 1] + own_times[middle]) / 2
     summary = f"{count(len(nodes), 'node')} moved; median {seconds(median)} a node without waiting for pods that end gracefully."
-    return f"Time per node and phase\n{table(columns, rows, width)}\n{summary}"
+    return "\n".join(["Time per node and phase", table(columns, rows, width), *wrap(summary, width, 2)])

@@ -48,7 +48,7 @@ def per_node(values: t.Mapping[str, t.Any]) -> str:
 
 def seconds(value: float) -> str:
     """A duration: C(1.2 s), C(2 min 5 s)."""
-    if value < 60:
+    if round(value, 1) < 60:
         return f"{value:.1f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
