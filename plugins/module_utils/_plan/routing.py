@@ -25,16 +25,16 @@ def _ipv4_routes(node: Facts) -> list[tuple[ipaddress.IPv4Network, Facts]]:
     return [(ipaddress.IPv4Network(route["destination"], strict=False), route) for route in routes]
 
 
-def best_route(node: Facts, address: str) -> Facts | None:
-    """The route that a node takes to an address. Of equal prefixes a direct link wins, then BIRD's, as in BIRD's own table."""
+def best_route(node: Facts, destination: str) -> Facts | None:
+    """The route that a node takes to an address or a block. Of equal prefixes a direct link wins, then BIRD's, as in BIRD's own table."""
 
     def rank(entry: tuple[ipaddress.IPv4Network, Facts]) -> tuple[int, int]:
         network, route = entry
         direct = route.get("protocol") == "kernel" and not route.get("gateway")
         return network.prefixlen, 2 if direct else int(route.get("protocol") == BIRD)
 
-    target = ipaddress.IPv4Address(address)
-    matching = [entry for entry in _ipv4_routes(node) if target in entry[0]]
+    target = ipaddress.IPv4Network(destination)
+    matching = [entry for entry in _ipv4_routes(node) if target.subnet_of(entry[0])]
     return max(matching, key=rank)[1] if matching else None
 
 
@@ -113,16 +113,22 @@ def down_sessions(cluster: Facts, nodes: t.Iterable[str]) -> t.Iterator[Finding]
         )
 
 
+def _is_usable_bgp_route(route: Facts | None) -> bool:
+    return route is not None and route.get("protocol") == BIRD and route.get("type") not in _FAULTS
+
+
 def missing_block_routes(cluster: Facts, nodes: t.Mapping[str, Facts], severity: str) -> t.Iterator[Finding]:
-    """Blocks with pods that a node has no BGP route to."""
+    """Blocks with pods that a node has no BGP route to, or a longer one of somebody else's that wins, such as Flannel's.
+
+    So a default route that BGP brings is no route to a block as long as Flannel has one.
+    """
     blocks = [
-        (ipaddress.IPv4Network(block["cidr"]), str(block["node"]))
+        (str(block["cidr"]), str(block["node"]))
         for block in (cluster.get("calico") or {}).get("blocks") or []
         if block.get("node") and block.get("allocated") and ":" not in block["cidr"]
     ]
     for name in natural(nodes):
-        routed = [network for network, route in _ipv4_routes(nodes[name]) if route.get("protocol") == BIRD and route.get("type") not in _FAULTS]
-        missing = [(block, owner) for block, owner in blocks if owner != name and not any(block.subnet_of(network) for network in routed)]
+        missing = [(block, owner) for block, owner in blocks if owner != name and not _is_usable_bgp_route(best_route(nodes[name], block))]
         if missing:
             yield Finding(
                 "block-route-missing",
