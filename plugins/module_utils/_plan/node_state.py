@@ -55,6 +55,8 @@ def traces_of_flannel(node: Facts) -> list[str]:
     traces += [f"CNI configuration {config['path']}" for config in node.get("cni_configs") or [] if config.get("cni") == FLANNEL]
     chains = [chain for chain in node.get("leftover_chains") or [] if chain.get("owner") == FLANNEL]
     traces += [f"chain {chain['chain']} in {chain['backend']} {chain['family']} {chain['table']}" for chain in chains]
+    rules = [rule for rule in node.get("leftover_rules") or [] if rule.get("owner") == FLANNEL]
+    traces += [f"rule in {rule['backend']} {rule['family']} {rule['table']} {rule['chain']}: {rule['rule']}" for rule in rules]
     traces += [f"nft table {table['family']} {table['name']}" for table in node.get("nft_tables") or [] if table.get("owner") == FLANNEL]
     if node.get("subnet_env"):
         traces.append("subnet.env")
