@@ -82,6 +82,18 @@ def _all_nodes(cluster: Facts, moved: t.Collection[str], plan: Facts) -> t.Itera
             _SOURCE,
             tuple(gone),
         )
+    joined = natural(set(by_name).difference(planned))
+    if joined:
+        yield Finding(
+            "gate-node-joined",
+            BLOCKER,
+            node_subject(joined),
+            f"{count(len(joined), 'node')} joined the cluster after the plan was made.",
+            "The plan knows nothing of it: it has no blocks and no guard routes, and its pods would lose their network with Flannel.",
+            "Add it to the inventory group, then run again: the new plan holds it.",
+            _SOURCE,
+            tuple(joined),
+        )
     down = [name for name in planned if name in by_name and not by_name[name].get("ready")]
     if down:
         part = "of the batch" if set(down) <= set(moved) else "of the cluster"
@@ -143,7 +155,7 @@ def _flanneld(cluster: Facts, names: t.Sequence[str]) -> t.Iterator[Finding]:
 
 def _workloads(cluster: Facts, plan: Facts, settled: bool) -> t.Iterator[Finding]:
     """Workloads have as many Ready pods as before."""
-    now = {workload: members for workload, members in workloads.by_workload(cluster.get("pods") or []).items()}
+    now = workloads.by_workload(cluster.get("pods") or [])
     short = []
     for entry in plan.get("workloads") or []:
         workload = workloads.Workload(entry["kind"], entry["namespace"], entry["name"])
