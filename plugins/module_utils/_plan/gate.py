@@ -82,18 +82,6 @@ def _all_nodes(cluster: Facts, moved: t.Collection[str], plan: Facts) -> t.Itera
             _SOURCE,
             tuple(gone),
         )
-    joined = natural(set(by_name).difference(planned))
-    if joined:
-        yield Finding(
-            "gate-node-joined",
-            BLOCKER,
-            node_subject(joined),
-            f"{count(len(joined), 'node')} joined the cluster after the plan was made.",
-            "The plan knows nothing of it: it has no blocks and no guard routes, and its pods would lose their network with Flannel.",
-            "Add it to the inventory group, then run again: the new plan holds it.",
-            _SOURCE,
-            tuple(joined),
-        )
     down = [name for name in planned if name in by_name and not by_name[name].get("ready")]
     if down:
         part = "of the batch" if set(down) <= set(moved) else "of the cluster"
@@ -122,6 +110,23 @@ def _all_nodes(cluster: Facts, moved: t.Collection[str], plan: Facts) -> t.Itera
             tuple(silent),
         )
     yield from _flanneld(cluster, [name for name in planned if name in by_name])
+
+
+def _joined(cluster: Facts, plan: Facts) -> t.Iterator[Finding]:
+    """Nodes that joined the cluster after the plan was made."""
+    planned = {node["name"] for node in plan.get("nodes") or []}
+    joined = natural(node["name"] for node in cluster.get("nodes") or [] if node["name"] not in planned)
+    if joined:
+        yield Finding(
+            "gate-node-joined",
+            BLOCKER,
+            node_subject(joined),
+            f"{count(len(joined), 'node')} joined the cluster after the plan was made.",
+            "The plan does not know it: it has no blocks and no guard routes, and its pods would lose their network together with Flannel.",
+            "Add it to the inventory group, then run again: the new plan holds it.",
+            _SOURCE,
+            tuple(joined),
+        )
 
 
 def _flanneld(cluster: Facts, names: t.Sequence[str]) -> t.Iterator[Finding]:
@@ -193,6 +198,7 @@ def gate_findings(cluster: Facts, nodes: t.Mapping[str, Facts], plan: Facts, set
         if node["name"] in nodes:
             found += _moved_node(node, nodes[node["name"]], planned.get(node["name"], {}))
     found += _all_nodes(cluster, list(nodes), plan)
+    found += _joined(cluster, plan)
     found += routing_findings(cluster, nodes)
     found += missing_block_routes(cluster, nodes, BLOCKER if settled else WARNING)
     found += _workloads(cluster, plan, settled)
