@@ -9,7 +9,7 @@ import json
 import time
 import typing as t
 
-from ansible import constants as C
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
@@ -77,7 +77,7 @@ class ActionModule(ActionBase):
         else:
             elapsed = self._elapsed(progress, now)
             lines = [progress_line(progress, elapsed, read_probe(arguments["probe_file"]))]
-        colour = C.COLOR_WARN if arguments["level"] == "warning" else None
+        colour = constants.COLOR_WARN if arguments["level"] == "warning" else None
         display.display("\n".join(lines), color=colour)
         result.update(changed=False, at=now, lines=lines, seconds=elapsed)
         return result

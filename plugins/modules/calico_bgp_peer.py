@@ -192,6 +192,7 @@ api_calls:
   sample: 3
 """
 
+import contextlib
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -201,7 +202,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KU
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, Invalid, KubeError, NotFound
 
-Object = t.Dict[str, t.Any]
+Object = dict[str, t.Any]
 KIND = "BGPPeer"
 TRIES = 3
 
@@ -282,10 +283,8 @@ class Peer:
         before: Object = (current or {}).get("spec") or {}
         if self.params["state"] == "absent":
             if current is not None:
-                try:
+                with contextlib.suppress(NotFound):
                     self.kube.delete(self.path, uid=current["metadata"].get("uid"), dry_run=self.check_mode)
-                except NotFound:
-                    pass
             return current is not None, before
         changed = current is None or calico_bgp_peer_spec.comparable(before) != calico_bgp_peer_spec.comparable(self.spec)
         try:

@@ -192,7 +192,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KU
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, KubeError
 
-Object = t.Dict[str, t.Any]
+Object = dict[str, t.Any]
 
 
 class Failure(Exception):
@@ -221,9 +221,11 @@ def option_problems(params: t.Mapping[str, t.Any]) -> list[str]:
         except ValueError as exc:
             problems.append(f"bgp.as_number: '{params['bgp']['as_number']}' {exc}; give 64512, or '1.10' in quotes")
     if params["state"] == "absent":
-        for option in ("pool", "claims", "strict_affinity", "max_blocks_per_host", "bgp"):
-            if params[option]:
-                problems.append(f"{option}: '{params[option]}' is never removed by this module; leave {option} out with state=absent")
+        problems += [
+            f"{option}: '{params[option]}' is never removed by this module; leave {option} out with state=absent"
+            for option in ("pool", "claims", "strict_affinity", "max_blocks_per_host", "bgp")
+            if params[option]
+        ]
     return problems
 
 

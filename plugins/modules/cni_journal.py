@@ -131,7 +131,13 @@ lock:
   description: Who holds the lock, with times and whether it has expired. None when nobody does.
   returned: always
   type: dict
-  sample: {run: 20261124T150000Z, owner: root@controller, renewed: "2026-11-24T15:01:00.000000Z", age_seconds: 2, duration_seconds: 1800, expired: false}
+  sample:
+    run: 20261124T150000Z
+    owner: root@controller
+    renewed: "2026-11-24T15:01:00.000000Z"
+    age_seconds: 2
+    duration_seconds: 1800
+    expired: false
 """
 
 import datetime
@@ -144,7 +150,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Kub
 from ansible_collections.podnet.cni.plugins.module_utils._run import journal as run_journal
 from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Locked, new_lock, utc_now
 
-Record = t.Dict[str, t.Any]
+Record = dict[str, t.Any]
 
 
 def without_time(record: t.Any) -> t.Any:

@@ -146,6 +146,7 @@ import ipaddress
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.podnet.cni.plugins.module_utils._host.commands import CommandError
 from ansible_collections.podnet.cni.plugins.module_utils._run import probe
 
 
@@ -226,8 +227,10 @@ def main() -> t.NoReturn:
     problem = option_problem(module.params)
     if problem:
         module.fail_json(msg=problem)
-    probe.extend_path()
-    pods = probe.read_workload_addresses() if module.params["local_pods"] else []
+    try:
+        pods = probe.read_workload_addresses() if module.params["local_pods"] else []
+    except CommandError as exc:
+        module.fail_json(msg=f"local_pods: the pods of this node cannot be listed: {exc}", changed=False)
     results = probe.run_checks(build_checks(module.params, pods), module.params["attempt_timeout"], module.params["timeout"])
     failed = [result for result in results if not result["ok"]]
     if failed:

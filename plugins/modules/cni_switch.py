@@ -341,7 +341,7 @@ class Switch:
 
     # States; each returns the active configuration and whether the timer waits, as they will be
 
-    Prediction = t.Tuple[t.Optional[config_files.CniConfig], bool]
+    Prediction = tuple[t.Optional[config_files.CniConfig], bool]
 
     def run_prepared(self) -> Prediction:
         """State prepared."""

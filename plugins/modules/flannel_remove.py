@@ -329,8 +329,10 @@ class Remover:
         if self.packets <= self.params["quiet_packets"]:
             return []
         return [
-            f"{self.packets} packets went through {', '.join(names)} in {self.params['quiet_seconds']:g} s, and quiet_packets allows "
-            f"{self.params['quiet_packets']}; find what sends there (tcpdump -ni {names[0]})."
+            (
+                f"{self.packets} packets went through {', '.join(names)} in {self.params['quiet_seconds']:g} s, and quiet_packets allows "
+                f"{self.params['quiet_packets']}; find what sends there (tcpdump -ni {names[0]})."
+            )
         ]
 
     # Backing up

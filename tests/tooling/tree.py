@@ -9,6 +9,7 @@ Run as C(python3 -m tooling.tree) it prints the folder to put into C(ANSIBLE_COL
 
 from __future__ import annotations
 
+import fcntl
 import filecmp
 import os
 import shutil
@@ -16,6 +17,8 @@ import subprocess
 from pathlib import Path
 
 from tooling.places import ROOT, tree_folder
+
+COLLECTION = Path("ansible_collections") / "podnet" / "cni"
 
 
 def wanted_files() -> list[str]:
@@ -25,25 +28,43 @@ def wanted_files() -> list[str]:
     return [name for name in dict.fromkeys(names) if name and os.path.lexists(ROOT / name)]
 
 
-def synchronize() -> Path:
+def synchronize(folder: Path | None = None) -> Path:
     """Bring the copy up to date and return the folder that holds C(ansible_collections)."""
-    target = tree_folder() / "ansible_collections" / "podnet" / "cni"
-    wanted = wanted_files()
-    for name in wanted:
-        source, copy = ROOT / name, target / name
-        if not os.path.lexists(copy) or source.is_symlink() or not filecmp.cmp(source, copy, shallow=False):
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.unlink(missing_ok=True)
-            shutil.copy2(source, copy, follow_symlinks=False)
-    keep = set(wanted)
+    folder = folder or tree_folder()
+    target = folder / COLLECTION
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = wanted_files()
+        for name in wanted:
+            _copy(ROOT / name, target / name)
+        _remove_others(target, set(wanted))
+    return folder
+
+
+def _copy(source: Path, copy: Path) -> None:
+    """Copy a file that differs; a check that runs at this moment sees the old one or the new one, never none."""
+    if os.path.lexists(copy) and not source.is_symlink() and filecmp.cmp(source, copy, shallow=False):
+        return
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    temporary = copy.with_name(f".{copy.name}.new")
+    temporary.unlink(missing_ok=True)
+    shutil.copy2(source, temporary, follow_symlinks=False)
+    temporary.replace(copy)
+
+
+def _remove_others(target: Path, keep: set[str]) -> None:
+    """Remove what the clone does not have; what Python and the tests made of a file that is still there stays."""
     for folder, dummy, files in os.walk(target, topdown=False):
         for file in files:
             path = Path(folder) / file
-            if str(path.relative_to(target)) not in keep and "tests/output" not in str(path):
-                path.unlink()
+            if str(path.relative_to(target)) in keep or "tests/output" in folder:
+                continue
+            if path.parent.name == "__pycache__" and path.parent.with_name(f"{file.split('.')[0]}.py").exists():
+                continue
+            path.unlink(missing_ok=True)
         if not os.listdir(folder):
             os.rmdir(folder)
-    return tree_folder()
 
 
 if __name__ == "__main__":

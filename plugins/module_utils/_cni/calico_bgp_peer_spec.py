@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From options to the specification of a BGPPeer, with every field checked. Pure: no input, no output.
 
-The rules are those of projectcalico/calico:libcalico-go/lib/validator/v3/validator.go and projectcalico/calico:api/pkg/apis/projectcalico/v3/bgppeer.go.
+The rules are those of projectcalico/calico:libcalico-go/lib/validator/v3/validator.go and
+projectcalico/calico:api/pkg/apis/projectcalico/v3/bgppeer.go.
 Calico's store itself checks none of them up to v3.31: a wrong peer would be accepted and ignored.
 """
 
@@ -71,7 +72,7 @@ def parse_as_number(value: t.Any) -> int:
 
     :raises ValueError: with the reason.
     """
-    if isinstance(value, bool) or isinstance(value, float):
+    if isinstance(value, (bool, float)):
         raise ValueError("is not an AS number: YAML reads a dotted number without quotes as a fraction")
     text = str(value).strip()
     if re.fullmatch(r"[0-9]+", text):
@@ -282,20 +283,26 @@ def comparable(spec: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     for field, value in spec.items():
         if value in (None, "", [], {}) or (field in _DEFAULTS and value == _DEFAULTS[field]):
             continue
-        try:
-            if field in ("asNumber", "localASNumber"):
-                value = parse_as_number(value)
-            elif field in ("maxRestartTime", "keepaliveTime"):
-                value = parse_duration(value)
-            elif field == "peerIP":
-                address, port = parse_peer_ip(value)
-                value = [str(address), port]
-        except ValueError:
-            pass  # what somebody else wrote need not be valid; it is then different
-        if field == "asNumber" and value == 0:
+        normal = _normal(field, value)
+        if field == "asNumber" and normal == 0:
             continue
-        result[field] = value
+        result[field] = normal
     return result
+
+
+def _normal(field: str, value: t.Any) -> t.Any:
+    """One of several ways to write a value; the value itself when it is not valid, as what somebody else wrote need not be."""
+    try:
+        if field in ("asNumber", "localASNumber"):
+            return parse_as_number(value)
+        if field in ("maxRestartTime", "keepaliveTime"):
+            return parse_duration(value)
+        if field == "peerIP":
+            address, port = parse_peer_ip(value)
+            return [str(address), port]
+    except ValueError:
+        return value
+    return value
 
 
 def unknown_field_option(message: str) -> tuple[str, str] | None:

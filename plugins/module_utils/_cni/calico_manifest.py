@@ -14,7 +14,7 @@ import dataclasses
 import json
 import typing as t
 
-Object = t.Dict[str, t.Any]
+Object = dict[str, t.Any]
 BESIDE_NAME = "99-podnet-calico.conflist"
 FINAL_NAME = "10-calico.conflist"
 NAME_KEY = "cni_conf_name"

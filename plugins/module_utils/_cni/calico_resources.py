@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_blocks import affinity_name
 
-Object = t.Dict[str, t.Any]
+Object = dict[str, t.Any]
 V1 = "crd.projectcalico.org/v1"
 V3 = "projectcalico.org/v3"
 MIGRATION_LABEL = "projectcalico.org/node-network-during-migration"

@@ -93,7 +93,7 @@ class _Parser:
 
     def parse(self) -> Predicate:
         if self._take("end"):
-            return lambda labels: True
+            return lambda dummy: True
         predicate = self._any_of()
         self._expect("the end, && or ||", "end")
         return predicate
@@ -122,9 +122,9 @@ class _Parser:
         if token.kind == "has":
             return lambda labels: token.value in labels
         if token.kind == "all":
-            return lambda labels: True
+            return lambda dummy: True
         if token.kind == "global":
-            return lambda labels: False
+            return lambda dummy: False
         return self._comparison(token.value)
 
     def _comparison(self, label: str) -> Predicate:

@@ -10,7 +10,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 
-Object = t.Dict[str, t.Any]
+Object = dict[str, t.Any]
 _WRITTEN_BY_SERVER = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
 
@@ -28,7 +29,10 @@ REPORT_SECONDS = 15.0
 """When a node has reported nothing for this long, BIRD is asked directly."""
 CALICO_NODE = "calico-node"
 MOST_NODES_ASKED = 10
-_BIRDCL = "birdcl -s /var/run/calico/bird.ctl show protocols all; test ! -S /var/run/calico/bird6.ctl || birdcl -s /var/run/calico/bird6.ctl show protocols all"
+_BIRDCL = (
+    "birdcl -s /var/run/calico/bird.ctl show protocols all;"
+    " test ! -S /var/run/calico/bird6.ctl || birdcl -s /var/run/calico/bird6.ctl show protocols all"
+)
 
 
 class StatusObjects:
@@ -63,10 +67,8 @@ class StatusObjects:
 
     def __exit__(self, *dummy: object) -> None:
         for name in self.created:
-            try:
+            with contextlib.suppress(NotFound):
                 self.kube.delete(calico_resources.path_of(self.api, "CalicoNodeStatus", name))
-            except NotFound:
-                pass
 
     def read(self) -> tuple[list[Session], set[str]]:
         """The sessions, and the nodes that have reported."""

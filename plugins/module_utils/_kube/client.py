@@ -58,7 +58,7 @@ class KubeClient:
                 config.load_kube_config(config_file=params["kubeconfig"], context=params["context"], client_configuration=configuration)
             else:
                 config.load_incluster_config(client_configuration=configuration)
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - the packages below raise errors of many kinds for a file that is wrong
             where = (params["kubeconfig"] or "~/.kube/config") + (f" with context {params['context']}" if params["context"] else "")
             module.fail_json(
                 msg=f"kubeconfig: {where} cannot be used: {str(exc).rstrip('.')}. "

@@ -61,9 +61,8 @@ def pod_problem(pod: Object) -> str | None:
             problems.append(f"{container['name']} runs but is not ready")
         if last and last.get("exitCode"):
             problems.append(f"{container['name']} was restarted {container.get('restartCount', 0)} times, last with code {last['exitCode']}")
-    for condition in status.get("conditions") or []:
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            problems.append(f"not scheduled: {condition.get('message')}")
+    unscheduled = [item for item in status.get("conditions") or [] if item["type"] == "PodScheduled" and item["status"] == "False"]
+    problems += [f"not scheduled: {condition.get('message')}" for condition in unscheduled]
     return "; ".join(problems) or f"phase {status.get('phase', 'unknown')}"
 
 

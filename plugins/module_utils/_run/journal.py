@@ -20,7 +20,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Con
 if t.TYPE_CHECKING:
     from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 
-Record = t.Dict[str, t.Any]
+Record = dict[str, t.Any]
 NAMESPACE = "kube-system"
 NAME = "podnet-cni-migration"
 LABELS = {"app.kubernetes.io/managed-by": "podnet.cni"}

@@ -9,6 +9,7 @@ known to have ended: it ran on this machine, and its process is gone.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import typing as t
 
@@ -18,7 +19,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._run import playbook_pr
 if t.TYPE_CHECKING:
     from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 
-Lease = t.Dict[str, t.Any]
+Lease = dict[str, t.Any]
 DEFAULT_SECONDS = 1800
 NAMESPACE = "kube-system"
 NAME = "podnet-cni-migration"
@@ -199,10 +200,8 @@ class Lock:
         self.refuse_others(holder)
         if not self._ours(holder):
             return
-        try:
+        with contextlib.suppress(Conflict):  # another host of the same run renewed it at this moment
             self._write(lease, holder, now)
-        except Conflict:  # another host of the same run renewed it at this moment
-            pass
 
     def release(self, force: bool = False) -> bool:
         """Give the lock up; whether it was held.

@@ -22,7 +22,7 @@ def owner() -> str:
 
 
 def _machine() -> str:
-    """This boot of this machine and the process numbers that are valid in it; empty where that is not known."""
+    """The boot of this machine and the process numbers that are valid in it; empty where that is not known."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return f"{file.read().strip()}/{os.stat('/proc/self/ns/pid').st_ino}"

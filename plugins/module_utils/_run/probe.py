@@ -9,14 +9,14 @@ Sockets only, no external program but C(ip). Times are in seconds unless a name 
 from __future__ import annotations
 
 import json
-import os
-import random
+import secrets
 import socket
 import struct
-import subprocess
 import threading
 import time
 import typing as t
+
+from ansible_collections.podnet.cni.plugins.module_utils._host import commands
 
 Attempt = t.Callable[[float], t.Optional[str]]
 """One try of a check: takes its time-out in seconds, returns None for success or the reason of the failure."""
@@ -80,7 +80,7 @@ def dns_attempt(server: str, name: str) -> Attempt:
     """Ask C(server) for the address of C(name) over UDP, once."""
 
     def attempt(timeout: float) -> str | None:
-        identifier = random.randrange(0x10000)
+        identifier = secrets.randbelow(0x10000)
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.settimeout(timeout)
@@ -113,7 +113,7 @@ def encode_echo_request(identifier: int, sequence: int) -> bytes:
 
 def _has_neighbor(address: str) -> bool:
     """Whether the kernel knows the link address of C(address), which means that it answered ARP."""
-    done = subprocess.run(["ip", "-j", "neigh", "show", address], capture_output=True, text=True, check=False)
+    done = commands.run(["ip", "-j", "neigh", "show", address], check=False)
     try:
         entries = json.loads(done.stdout or "[]")
     except ValueError:
@@ -128,7 +128,7 @@ def pod_attempt(address: str) -> Attempt:
     """
 
     def attempt(timeout: float) -> str | None:
-        identifier = random.randrange(0x10000)
+        identifier = secrets.randbelow(0x10000)
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
                 sock.connect((address, 0))
@@ -151,7 +151,7 @@ def route_attempt(destination: str, forbidden_devices: t.Sequence[str]) -> Attem
     """The kernel's route to C(destination) exists, is no blackhole, and does not leave by one of the forbidden devices."""
 
     def attempt(timeout: float) -> str | None:
-        done = subprocess.run(["ip", "-j", "route", "get", destination], capture_output=True, text=True, check=False, timeout=max(1, timeout))
+        done = commands.run(["ip", "-j", "route", "get", destination], check=False, timeout=max(1, timeout))
         if done.returncode:
             return f"no usable route to {destination}: {done.stderr.strip()}"
         route = json.loads(done.stdout)[0]
@@ -176,8 +176,7 @@ def workload_addresses(routes: t.Iterable[t.Mapping[str, t.Any]], prefix: str = 
 
 def read_workload_addresses() -> list[str]:
     """C(workload_addresses) of the running kernel."""
-    done = subprocess.run(["ip", "-j", "-4", "route", "show"], capture_output=True, text=True, check=True)
-    return workload_addresses(json.loads(done.stdout or "[]"))
+    return workload_addresses(json.loads(commands.run(["ip", "-j", "-4", "route", "show"]).stdout or "[]"))
 
 
 def _run_one(check: Check, attempt_timeout: float, deadline: float, pause: float) -> Result:
@@ -187,7 +186,7 @@ def _run_one(check: Check, attempt_timeout: float, deadline: float, pause: float
         begin = time.monotonic()
         try:
             reason = check.attempt(attempt_timeout)
-        except Exception as exc:  # a broken check must be a failed check, not a passed one
+        except Exception as exc:  # noqa: BLE001 - a broken check must be a failed check, not a passed one
             reason = f"{type(exc).__name__}: {exc}"
         now = time.monotonic()
         if reason is None or now + pause >= deadline:
@@ -217,8 +216,3 @@ def run_checks(checks: t.Sequence[Check], attempt_timeout: float, timeout: float
     for thread in threads:
         thread.join()
     return [results[index] for index in range(len(checks))]
-
-
-def extend_path() -> None:
-    """Tools of the administrator are not always on the PATH of a non-login shell."""
-    os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
