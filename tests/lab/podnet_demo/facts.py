@@ -39,9 +39,9 @@ def describe_lab(lab: Lab) -> Record:
         "mtu": topology.mtu,
         "flannel_backend": topology.flannel.backend,
         "description": (
-            f"etcd, kube-apiserver, controller-manager, scheduler, kubelet, kube-proxy, containerd, flanneld ({backend}), calico-node, CoreDNS and a"
-            f" BIRD router. {len(lab.nodes)} nodes in {len(topology.zones)} subnets behind the router, all on one machine with {os.cpu_count()} cores;"
-            " Ansible reaches them over SSH."
+            f"etcd, kube-apiserver, controller-manager, scheduler, kubelet, kube-proxy, containerd, flanneld ({backend}), calico-node,"
+            f" CoreDNS and a BIRD router. {len(lab.nodes)} nodes in {len(topology.zones)} subnets behind the router, all on one machine"
+            f" with {os.cpu_count()} cores; Ansible reaches them over SSH."
         ),
     }
 

@@ -87,7 +87,7 @@ def latency_pairs(report: Record) -> list[charts.Pair]:
         ("request_ms", "p50", "request, median"),
         ("request_ms", "p99", "request, 99 %"),
     ]
-    return [charts.Pair(title, (before.get(key) or {}).get(quantile), (after.get(key) or {}).get(quantile)) for key, quantile, title in rows]  # fmt: skip
+    return [charts.Pair(title, *((side.get(key) or {}).get(quantile) for side in (before, after))) for key, quantile, title in rows]  # type: ignore[arg-type]
 
 
 def leftover_table(checks: list[Record]) -> Record:

@@ -120,6 +120,7 @@ def build(evidence: Evidence) -> Record:
         "findings": (evidence.migration or {}).get("findings") or [],
         "failed_in_warmup": sum(row["warmup_failed"] for row in probes.by_kind_and_place),
         "skipped_requests": sum(row["skipped"] for row in probes.by_kind_and_place),
+        "stalled_requests": sum(row["stalled"] for row in probes.by_kind_and_place),
         "failed_lookups": sum(row["failed_lookups"] for row in probes.by_kind_and_place),
         "longest_prober_lag_ms": probes.longest_lag_ms,
         "probers_not_ended": probes.not_ended,

@@ -15,7 +15,7 @@ import typing as t
 from collections.abc import Iterable
 
 Record = dict[str, t.Any]
-COUNTS = ("requests", "failed", "warmup_failed", "skipped", "failed_lookups")
+COUNTS = ("requests", "failed", "warmup_failed", "skipped", "stalled", "failed_lookups")
 STREAM_COUNTS = ("lines", "graceful_ends", "missing_lines")
 BUCKETS_PER_DOUBLING = 4  # as in prober.py
 

@@ -9,8 +9,11 @@ earlier ones are answered yet, so an outage is seen at its full length.
 
 What counts:
 - A request gets one attempt and one deadline, without a retry. No answer in time, a refusal, a wrong answer, and no known
-  address are failures. What is late because this process itself got no CPU time is a failure too; C(lag_ms) in the record
-  tells the two apart. Intervals in which the process was too late to start a request are not requests; C(skipped) counts them.
+  address are failures.
+- The deadline is time in which this process could look. While it got no CPU it saw nothing, and what came meanwhile waits in
+  its socket: its deadline is later by that lag. An answer that was read after the plain deadline counts as answered, with its
+  full latency, and C(stalled) counts it; C(lag_ms) in the record of a failure says how long this process did not run meanwhile.
+  Intervals in which the process was too late to start a request are not requests; C(skipped) counts them.
 - Failures in the first seconds of a prober are failures like all others: whoever runs in a new pod has them too.
   C(warmup_failed) says how many of C(failed) they are, and C(warmup) in the record marks them.
 - When this process is told to end, it starts no more requests and waits for those that are under way; they count as usual.
@@ -31,6 +34,7 @@ import asyncio
 import collections
 import contextlib
 import errno
+import itertools
 import json
 import math
 import os
@@ -194,7 +198,7 @@ class OutageTracker:
 class Attempt:
     """One request from begin to end."""
 
-    __slots__ = ("begin", "end", "error", "lag_before", "payload", "settled", "socket", "target")
+    __slots__ = ("begin", "end", "error", "lag", "lag_before", "payload", "settled", "socket", "target")
 
     def __init__(self, target: str, begin: float, lag_before: float = 0.0) -> None:
         self.target = target
@@ -205,6 +209,7 @@ class Attempt:
         self.socket: socket.socket | None = None
         self.payload = b""
         self.lag_before = lag_before
+        self.lag = 0.0
 
 
 class Statistics:
@@ -218,6 +223,7 @@ class Statistics:
         self.failed = 0
         self.warmup_failed = 0
         self.skipped = 0
+        self.stalled = 0
         self.failed_lookups = 0
         self.histogram = Histogram()
         self.outages: list[dict[str, t.Any]] = []
@@ -230,12 +236,13 @@ class Statistics:
         if attempt.error is None:
             self.succeeded(attempt.target, attempt.begin, attempt.end)
         else:
-            self.failed_request(attempt.target, attempt.begin, attempt.end, attempt.error, attempt.lag_before)
+            self.failed_request(attempt.target, attempt.begin, attempt.end, attempt.error, attempt.lag)
 
     def succeeded(self, target: str, begin: float, end: float) -> None:
         """Count a request that was answered."""
         milliseconds = (end - begin) * 1000
         self.requests += 1
+        self.stalled += end - begin > self.recorder.config.timeout
         self.histogram.add(milliseconds)
         self.recorder.in_second(self.kind, begin, failed=False, milliseconds=milliseconds)
         self.good(target, end)
@@ -246,7 +253,7 @@ class Statistics:
         if over:
             self._outage(target, *over)
 
-    def failed_request(self, target: str, begin: float, end: float, error: str, lag_before: float) -> None:
+    def failed_request(self, target: str, begin: float, end: float, error: str, lag: float) -> None:
         """Count a request that was not answered."""
         warmup = begin < self.warm_until
         self.requests += 1
@@ -254,7 +261,7 @@ class Statistics:
         self.warmup_failed += warmup
         self._tracker(target).failure(begin, end)
         self.recorder.in_second(self.kind, begin, failed=True, milliseconds=(end - begin) * 1000)
-        self.recorder.failure(self.kind, target, begin, end, error, lag_before, warmup)
+        self.recorder.failure(self.kind, target, begin, end, error, lag, warmup)
 
     def _tracker(self, target: str) -> OutageTracker:
         return self._trackers.setdefault(target, OutageTracker())
@@ -276,6 +283,7 @@ class Statistics:
             "failed": self.failed,
             "warmup_failed": self.warmup_failed,
             "skipped": self.skipped,
+            "stalled": self.stalled,
             "failed_lookups": self.failed_lookups,
             "longest_outage_ms": round(longest * 1000, 1),
             "outages": self.outages + [self._outage_record(*entry, over=False) for entry in unfinished],
@@ -296,6 +304,7 @@ class Recorder:
         self.longest_lag = 0.0
         self.lag_total = 0.0
         self._lag_counted_until = now
+        self._due: dict[int, float] = {}
         self.statistics: list[Statistics] = []
         self._wall_offset = time.time() - now
         self._seconds: dict[int, dict[str, list[float]]] = {}
@@ -310,11 +319,24 @@ class Recorder:
         """Seconds since 1970."""
         return round(moment + self._wall_offset, 3)
 
+    def due(self, timer: object, moment: float) -> None:
+        """A timer is to run at this moment."""
+        self._due[id(timer)] = moment
+
+    def not_due(self, timer: object) -> None:
+        """A timer was stopped."""
+        self._due.pop(id(timer), None)
+
     def late(self, wanted: float, now: float) -> None:
-        """The process ran later than it wanted to; time that several timers were late counts once."""
+        """A timer ran later than it wanted to; time that several timers were late counts once."""
         self.longest_lag = max(self.longest_lag, now - wanted)
         self.lag_total += max(0.0, now - max(wanted, self._lag_counted_until))
         self._lag_counted_until = now
+
+    def lag(self, now: float) -> float:
+        """How long the process did not run when it wanted to, until now: sockets are looked at before timers that are due."""
+        wanted = min(self._due.values(), default=now)
+        return self.lag_total + max(0.0, now - max(wanted, self._lag_counted_until))
 
     def in_second(self, kind: str, begin: float, failed: bool, milliseconds: float) -> None:
         """Add a request to the second in which it began."""
@@ -323,7 +345,7 @@ class Recorder:
         entry[1] += failed
         entry[2] = max(entry[2], round(milliseconds, 2))
 
-    def failure(self, kind: str, target: str, begin: float, end: float, error: str, lag_before: float, warmup: bool) -> None:
+    def failure(self, kind: str, target: str, begin: float, end: float, error: str, lag: float, warmup: bool) -> None:
         """Append a line about a failure, at once."""
         self._failure_lines += 1
         if self._failure_lines > MAX_FAILURE_LINES:
@@ -335,7 +357,7 @@ class Recorder:
             "target": target,
             "error": error,
             "milliseconds": round((end - begin) * 1000, 1),
-            "lag_ms": round((self.lag_total - lag_before) * 1000, 1),
+            "lag_ms": round(lag * 1000, 1),
             "warmup": warmup,
         }
         with open(self.failures_path, "a", encoding="utf-8") as file:
@@ -430,6 +452,7 @@ class Probe:
         self.config = config
         self.book = book
         self.statistics = statistics
+        self.recorder = statistics.recorder
         self.loop = asyncio.get_running_loop()
         self._waiting: collections.deque[Attempt] = collections.deque()
         self._next = 0.0
@@ -438,10 +461,15 @@ class Probe:
     def start(self) -> None:
         """Begin, a little later than the other probes do."""
         self._next = self.loop.time() + random.random() * self.target.interval  # noqa: S311 - spreads load
+        self._wait()
+
+    def _wait(self) -> None:
+        self.recorder.due(self, self._next)
         self._timer = self.loop.call_at(self._next, self._tick)
 
     def stop(self) -> None:
         """Start no more requests."""
+        self.recorder.not_due(self)
         if self._timer is not None:
             self._timer.cancel()
 
@@ -453,7 +481,7 @@ class Probe:
 
     def _tick(self) -> None:
         now = self.loop.time()
-        self.statistics.recorder.late(self._next, now)
+        self.recorder.late(self._next, now)
         self._expire(now)
         self._begin(now)
         self._next += self.target.interval
@@ -461,11 +489,12 @@ class Probe:
             missed = math.ceil((now - self._next) / self.target.interval)
             self.statistics.skipped += missed
             self._next += missed * self.target.interval
-        self._timer = self.loop.call_at(self._next, self._tick)
+        self._wait()
 
     def _expire(self, now: float) -> None:
+        lag = self.recorder.lag(now)
         for attempt in self._waiting:
-            if attempt.begin + self.config.timeout > now:
+            if attempt.begin + self.config.timeout + lag - attempt.lag_before > now:
                 break
             if not attempt.settled:
                 self._finish(attempt, self._timeout_error(attempt))
@@ -477,14 +506,14 @@ class Probe:
     def _begin(self, now: float) -> None:
         address = self.book.next()
         if address is None:
-            attempt = Attempt(",".join(self.target.names), now, self.statistics.recorder.lag_total)
+            attempt = Attempt(",".join(self.target.names), now, self.recorder.lag(now))
             self._waiting.append(attempt)
             self._finish(attempt, "no address is known")
             return
-        attempt = Attempt(f"{address}:{self.target.port}", now, self.statistics.recorder.lag_total)
+        attempt = Attempt(f"{address}:{self.target.port}", now, self.recorder.lag(now))
         self._waiting.append(attempt)
         try:
-            attempt.socket = connection = socket.socket(socket.AF_INET, self.socket_type)
+            attempt.socket = connection = self._new_socket()
             connection.setblocking(False)
             code = connection.connect_ex((address, self.target.port))
             if code not in (0, errno.EINPROGRESS):
@@ -494,6 +523,9 @@ class Probe:
             self._finish(attempt, describe(error))
             return
         self.loop.add_reader(connection, self._readable, attempt, connection)
+
+    def _new_socket(self) -> socket.socket:
+        return socket.socket(socket.AF_INET, self.socket_type)
 
     def _connected(self, attempt: Attempt, connection: socket.socket) -> None:
         """The socket exists and knows its peer."""
@@ -520,7 +552,8 @@ class Probe:
             self.loop.remove_reader(attempt.socket)
             attempt.socket.close()
             attempt.socket = None
-        late = attempt.end - attempt.begin > self.config.timeout
+        attempt.lag = self.recorder.lag(attempt.end) - attempt.lag_before
+        late = attempt.end - attempt.begin - attempt.lag > self.config.timeout
         attempt.error = "answer came too late" if error is None and late else error
 
     def _settle(self) -> None:
@@ -538,10 +571,48 @@ class ConnectionProbe(Probe):
             return "connect timeout"
 
 
-class EchoProbe(Probe):
-    """A datagram from a new port that must come back."""
+class SourcePorts:
+    """Ports for datagrams, all in turn.
+
+    The kernel remembers a datagram's source port for 30 s (nf_conntrack_udp_timeout): when it comes again in that time, it is sent to the
+    same pod, even if the Service does not have that pod any more. Among random ports one in some hundred comes again too early, so that
+    each pod that ends costs a datagram now and then, behind any Service, whatever the network does. That is not what is asked here.
+    """
+
+    TRIES = 100
+
+    def __init__(self, file: str = "/proc/sys/net/ipv4/ip_local_port_range") -> None:
+        with open(file, encoding="ascii") as text:
+            first, last = map(int, text.read().split())
+        ports = list(range(first, last + 1))
+        random.shuffle(ports)
+        self._ports = itertools.cycle(ports)
+
+    def bind(self, connection: socket.socket) -> None:
+        """Give a socket the next port that is free."""
+        for port in itertools.islice(self._ports, self.TRIES):
+            with contextlib.suppress(OSError):
+                connection.bind(("", port))
+                return
+
+
+class DatagramProbe(Probe):
+    """A datagram from a port that was not used for long."""
 
     socket_type = socket.SOCK_DGRAM
+    _ports: SourcePorts | None = None
+
+    def _new_socket(self) -> socket.socket:
+        if DatagramProbe._ports is None:
+            DatagramProbe._ports = SourcePorts()
+        connection = super()._new_socket()
+        DatagramProbe._ports.bind(connection)
+        return connection
+
+
+class EchoProbe(DatagramProbe):
+    """A datagram that must come back."""
+
     _number = 0
 
     def _connected(self, attempt: Attempt, connection: socket.socket) -> None:
@@ -553,10 +624,8 @@ class EchoProbe(Probe):
         return None if data == attempt.payload else "another datagram came back"
 
 
-class DnsProbe(Probe):
-    """A query from a new port for a name that must have an address."""
-
-    socket_type = socket.SOCK_DGRAM
+class DnsProbe(DatagramProbe):
+    """A query for a name that must have an address."""
 
     def _connected(self, attempt: Attempt, connection: socket.socket) -> None:
         attempt.payload = build_query(self.target.query, random.getrandbits(16))
@@ -581,6 +650,7 @@ class StreamProbe:
         self.config = config
         self.book = book
         self.statistics = statistics
+        self.recorder = statistics.recorder
         self.loop = asyncio.get_running_loop()
         self.longest_gap = 0.0
         self.lines = 0
@@ -595,6 +665,7 @@ class StreamProbe:
         self._number: int | None = None
         self._rest = b""
         self._timer: asyncio.TimerHandle | None = None
+        self._check_at = self.loop.time()
         self._label = ",".join(target.names or target.addresses) + f":{target.port}"
         self._publish()
 
@@ -605,6 +676,7 @@ class StreamProbe:
 
     def stop(self) -> None:
         """Close the stream; that is no failure."""
+        self.recorder.not_due(self)
         if self._timer is not None:
             self._timer.cancel()
         self._close()
@@ -623,7 +695,7 @@ class StreamProbe:
     def _open(self) -> None:
         now = self.loop.time()
         self._begin = now
-        self._lag_before = self.statistics.recorder.lag_total
+        self._lag_before = self.recorder.lag(now)
         self._connected = self._gap_counted = False
         self._number = None
         self._rest = b""
@@ -642,6 +714,10 @@ class StreamProbe:
             return
         self.loop.add_reader(connection, self._readable, connection)
 
+    def _own_lag(self, now: float) -> float:
+        """How long the process did not run since the last line, or since the stream was opened."""
+        return self.recorder.lag(now) - self._lag_before
+
     def _close(self) -> None:
         if self._socket is not None:
             self.loop.remove_reader(self._socket)
@@ -651,7 +727,8 @@ class StreamProbe:
     def _failed(self, error: str) -> None:
         """Count a failure and close; C(_watch) opens it again."""
         begin = self._begin if not self._connected or self._last_line is None else self._last_line
-        self.statistics.failed_request(self._label, begin, self.loop.time(), error, self._lag_before)
+        now = self.loop.time()
+        self.statistics.failed_request(self._label, begin, now, error, self._own_lag(now))
         self._close()
 
     def _readable(self, connection: socket.socket) -> None:
@@ -685,7 +762,7 @@ class StreamProbe:
             self.statistics.good(self._label, now)
         self._gap_counted = False
         self._last_line = now
-        self._lag_before = self.statistics.recorder.lag_total
+        self._lag_before = self.recorder.lag(now)
         *lines, rest = (self._rest + data).split(b"\n")
         for line in lines:
             if line == BYE:
@@ -704,18 +781,20 @@ class StreamProbe:
         self._number = number
 
     def _check_gap(self, now: float) -> None:
-        if self._last_line is None or self._gap_counted or now - self._last_line <= self.config.timeout:
+        lag = self._own_lag(now)
+        if self._last_line is None or self._gap_counted or now - self._last_line - lag <= self.config.timeout:
             return
         self._gap_counted = True
         error = f"no line for more than {self.config.timeout * 1000:.0f} ms"
-        self.statistics.failed_request(self._label, self._last_line, now, error, self._lag_before)
+        self.statistics.failed_request(self._label, self._last_line, now, error, lag)
 
     def _watch(self) -> None:
         now = self.loop.time()
+        self.recorder.late(self._check_at, now)
         if self._socket is None:
             self._open()
         elif not self._connected:
-            if now - self._begin > self.config.timeout:
+            if now - self._begin - self._own_lag(now) > self.config.timeout:
                 self._failed("connect timeout")
         elif self._last_line is not None:
             gap = now - self._last_line
@@ -724,7 +803,9 @@ class StreamProbe:
             if gap > STREAM_GIVE_UP_MS / 1000:
                 self._close()
         self._publish()
-        self._timer = self.loop.call_later(STREAM_CHECK_MS / 1000, self._watch)
+        self._check_at = now + STREAM_CHECK_MS / 1000
+        self.recorder.due(self, self._check_at)
+        self._timer = self.loop.call_at(self._check_at, self._watch)
 
 
 PROBES: dict[str, t.Any] = {

@@ -86,6 +86,7 @@ def prober_summary(identifier: str, node: str, place: str, started: float, ended
             "failed": bad,
             "warmup_failed": 0,
             "skipped": 3 if each else 0,
+            "stalled": 0,
             "failed_lookups": 0,
             "longest_outage_ms": 1240.0 if bad else 0.0,
             "outages": [{"time": BEGIN + 81, "target": "10.96.0.50:80", "milliseconds": 1240.0, "over": True}] if bad else [],

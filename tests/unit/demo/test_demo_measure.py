@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 
 import pytest
@@ -29,7 +30,8 @@ def test_the_cost_is_told_for_frames_and_for_packets() -> None:
 
 
 def test_clients_and_server_agree_on_the_payload(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "PORT", 37070)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        monkeypatch.setattr(traffic, "PORT", free.getsockname()[1])
     threading.Thread(target=traffic.serve, daemon=True).start()
     for _attempt in range(50):
         try:

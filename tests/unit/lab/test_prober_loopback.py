@@ -179,15 +179,48 @@ def test_an_answer_after_the_timeout_is_a_failure(tmp_path):
     async def body():
         with listener() as slow:
             async with Session(tmp_path, [tcp_target(slow)]) as session:
-                await until(lambda: len(session.probes["clusterip"]._waiting) >= 1)
+                await until(lambda: session.probes["clusterip"]._waiting)
                 connection, _address = slow.accept()
-                # The prober gets no time meanwhile, and finds the answer in its buffer when it is too late.
-                time.sleep(0.25)
+                await until(lambda: session.statistics["clusterip"].failed >= 1)
                 connection.send(b"host\n")
                 connection.close()
-                await until(lambda: session.statistics["clusterip"].failed >= 1)
+                await asyncio.sleep(0.05)
+        assert session.statistics["clusterip"].requests == session.statistics["clusterip"].failed
+        assert session.failures()[0]["error"] == "read timeout"
+
+    asyncio.run(body())
+
+
+def test_time_in_which_the_prober_did_not_run_is_not_the_networks(tmp_path):
+    async def body():
+        with listener() as slow:
+            async with Session(tmp_path, [tcp_target(slow)]) as session:
+                statistics = session.statistics["clusterip"]
+                await until(lambda: len(session.probes["clusterip"]._waiting) >= 2)
+                connection, _address = slow.accept()
+                connection.send(b"host\n")
+                connection.close()
+                time.sleep(0.3)  # the whole process: the answer waits in the prober's socket
+                await until(lambda: statistics.requests)
+                assert (statistics.requests, statistics.failed, statistics.stalled) == (1, 0, 1)
+                await until(lambda: statistics.failed)
         first = session.failures()[0]
-        assert first["error"] in ("answer came too late", "read timeout")
+        assert first["error"] == "read timeout"
+        assert first["lag_ms"] > 250
+        assert first["milliseconds"] > 450
+
+    asyncio.run(body())
+
+
+def test_a_stream_that_waits_for_its_prober_is_no_outage(tmp_path):
+    async def body():
+        async with ScriptedStream(forever) as stream, Session(tmp_path, [stream.target]) as session:
+            await until(lambda: session.probes["stream"].lines > 3)
+            time.sleep(0.4)
+            seen = session.probes["stream"].lines
+            await until(lambda: session.probes["stream"].lines > seen + 3)
+        assert session.statistics["stream"].failed == 0
+        assert session.probes["stream"].longest_gap > 0.35
 
     asyncio.run(body())
 

@@ -12,7 +12,7 @@ def counts(requests=100, failed=0, outage=0.0, **more):
     latency = {"p50": 1.0, "p99": 1.0, "max": 1.0, "buckets": {"0": requests - failed}}
     outages = [{"time": 5.0, "target": "a", "milliseconds": outage, "over": True}] if outage else []
     return {
-        "requests": requests, "failed": failed, "warmup_failed": 0, "skipped": 0, "failed_lookups": 0,
+        "requests": requests, "failed": failed, "warmup_failed": 0, "skipped": 0, "stalled": 0, "failed_lookups": 0,
         "longest_outage_ms": outage, "outages": outages, "latency_ms": latency, **more,
     }  # fmt: skip
 

@@ -173,6 +173,26 @@ def test_lag_of_several_timers_counts_once(statistics):
     assert recorder.longest_lag == pytest.approx(0.5)
 
 
+def test_lag_is_known_before_the_late_timer_runs(statistics):
+    recorder = statistics.recorder
+    assert recorder.lag(100.5) == 0
+    recorder.due("a", 100.1)
+    recorder.due("b", 100.3)
+    assert recorder.lag(100.05) == 0
+    assert recorder.lag(100.5) == pytest.approx(0.4)
+    recorder.late(100.1, 100.5)
+    assert recorder.lag(100.5) == pytest.approx(0.4)
+    recorder.due("a", 101.0)
+    recorder.not_due("b")
+    assert recorder.lag(100.9) == pytest.approx(0.4)
+
+
+def test_answers_after_the_plain_deadline_are_counted(statistics):
+    statistics.succeeded("a", 100.0, 100.9)
+    statistics.succeeded("a", 100.0, 101.1)
+    assert (statistics.requests, statistics.stalled) == (2, 1)
+
+
 def test_histogram_quantiles_are_upper_bounds():
     histogram = prober.Histogram()
     for value in [1.0] * 98 + [40.0, 1000.0]:

@@ -158,7 +158,7 @@ def test_the_playbook_reads_the_counters_that_are_kept_in_a_file(tmp_path):
     from ansible_collections.podnet.cni.plugins.action.cni_show import read_probe
 
     latency = {"p50": 1.0, "p99": 1.0, "max": 1.0, "buckets": {}}
-    counts = {"requests": 40, "failed": 2, "warmup_failed": 0, "skipped": 0, "failed_lookups": 0}
+    counts = {"requests": 40, "failed": 2, "warmup_failed": 0, "skipped": 0, "stalled": 0, "failed_lookups": 0}
     kinds = {"clusterip": {**counts, "longest_outage_ms": 80.0, "outages": [], "latency_ms": latency}}
     summary = {"id": "node-n1", "node": "n1", "place": "node", "started": 1.0, "updated": 2.0, "ended": False, "cpu_seconds": 0.1}
 
