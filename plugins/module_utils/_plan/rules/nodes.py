@@ -10,10 +10,11 @@ import typing as t
 from ansible_collections.podnet.cni.plugins.module_utils._cni import switch
 from ansible_collections.podnet.cni.plugins.module_utils._plan import node_state
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, INFO, WARNING, Finding
-from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
+from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject, per_node
 
 _NODES = "kubernetes/website:content/en/docs/concepts/architecture/nodes.md"
+_CONTROL_PLANE_TAINTS = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
 def not_ready(situation: Situation) -> t.Iterator[Finding]:
@@ -64,20 +65,34 @@ def operating_system(situation: Situation) -> t.Iterator[Finding]:
         )
 
 
+def _for_control_plane_only(node: Facts) -> bool:
+    """Whether ordinary pods cannot go there."""
+    return any(taint.get("key") in _CONTROL_PLANE_TAINTS and taint.get("effect") in ("NoSchedule", "NoExecute") for taint in node.get("taints") or [])
+
+
 def too_few(situation: Situation) -> t.Iterator[Finding]:
-    """No second node for the evicted pods."""
-    able = [node["name"] for node in situation.cluster_nodes if node.get("schedulable") or node_state.cordoned_by_us(node)]
-    evicted = sum(len(pods) for pods in situation.pods_to_evict.values())
-    if situation.to_move and len(able) < 2 and evicted:
+    """No other node for the evicted pods.
+
+    A tainted node of the control plane counts only for pods that tolerate its taint, as those on another such node do.
+    """
+    able = [node for node in situation.cluster_nodes if node.get("schedulable") or node_state.cordoned_by_us(node)]
+    stuck: dict[str, int] = {}
+    for node in situation.to_move:
+        others = [other for other in able if other["name"] != node["name"] and (_for_control_plane_only(node) or not _for_control_plane_only(other))]
+        pods = situation.pods_to_evict[node["name"]]
+        if pods and not others:
+            stuck[node["name"]] = len(pods)
+    if stuck:
         yield Finding(
             "node-too-few",
             BLOCKER,
-            "cluster",
-            f"{count(len(able), 'schedulable node')} of {len(situation.cluster_nodes)}, and {count(evicted, 'pod')} to evict.",
+            node_subject(stuck),
+            f"{count(sum(stuck.values()), 'pod')} to evict, and no other node for them: there is none, or it is cordoned, or for the control "
+            "plane only.",
             "While a node is moved its pods must run somewhere else; here they would be down until it is done.",
             "Add a node, or make a second one schedulable (`kubectl uncordon`).",
             _NODES,
-            tuple(node["name"] for node in situation.to_move),
+            tuple(stuck),
         )
 
 

@@ -69,17 +69,19 @@ def unmanaged(situation: Situation) -> t.Iterator[Finding]:
     )
 
 
+def _is_for(budget: Facts, pod: Facts) -> bool:
+    """Whether a pod is one of a budget's."""
+    in_namespace = pod.get("namespace") == budget["namespace"]
+    return in_namespace and workloads.selector_matches(budget.get("selector") or {}, pod.get("labels") or {})
+
+
 def budgets(situation: Situation) -> t.Iterator[Finding]:
     """PodDisruptionBudgets that allow no eviction now."""
     evicted = _evicted(situation)
     for budget in situation.cluster.get("pod_disruption_budgets") or []:
         if budget.get("disruptions_allowed", 0) > 0 or not budget.get("expected_pods"):
             continue
-        pods = [
-            pod
-            for pod in evicted
-            if pod.get("namespace") == budget["namespace"] and workloads.selector_matches(budget.get("selector") or {}, pod.get("labels") or {})
-        ]
+        pods = [pod for pod in evicted if _is_for(budget, pod)]
         if not pods:
             continue
         healthy, desired, expected = (budget.get(key, 0) for key in ("current_healthy", "desired_healthy", "expected_pods"))
@@ -99,6 +101,29 @@ def budgets(situation: Situation) -> t.Iterator[Finding]:
             else "Repair the pods that are not Ready, run again.",
             _BUDGETS,
             _nodes(pods),
+        )
+
+
+def several_budgets(situation: Situation) -> t.Iterator[Finding]:
+    """Pods of several PodDisruptionBudgets, which the API never evicts."""
+    found: list[Facts] = []
+    names: set[str] = set()
+    budgets_of_cluster = situation.cluster.get("pod_disruption_budgets") or []
+    for pod in _evicted(situation):
+        mine = [budget for budget in budgets_of_cluster if budget.get("expected_pods") and _is_for(budget, pod)]
+        if len(mine) > 1:
+            found.append(pod)
+            names.update(f"{budget['namespace']}/{budget['name']}" for budget in mine)
+    if found:
+        yield Finding(
+            "pod-several-budgets",
+            BLOCKER,
+            _subject(found),
+            f"{count(len(found), 'pod')} to evict, of more than one PodDisruptionBudget: {listed(natural(names), _MOST)}.",
+            "The API refuses to evict such a pod, so the node would wait until podnet_evict_timeout is over and go back.",
+            "Narrow the selectors so that each pod has one budget, or delete the budgets that are not needed.",
+            _BUDGETS,
+            _nodes(found),
         )
 
 
@@ -165,4 +190,4 @@ def not_ready(situation: Situation) -> t.Iterator[Finding]:
         )
 
 
-RULES = (empty_dir, unmanaged, budgets, single_replicas, replicas_together, not_ready)
+RULES = (empty_dir, unmanaged, budgets, several_budgets, single_replicas, replicas_together, not_ready)

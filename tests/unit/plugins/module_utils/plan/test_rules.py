@@ -98,6 +98,11 @@ def only_one_schedulable(lab):
         lab.node(name)["schedulable"] = False
 
 
+def only_one_worker(lab):
+    for name in ("n1", "n2"):
+        lab.node(name)["taints"] = [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]
+
+
 def all_web_on_one_node(lab):
     for pod in lab.cluster["pods"]:
         if pod["name"].startswith("web"):
@@ -237,7 +242,8 @@ CASES = [
     Case(nodes.not_ready, set_node("n2", ready=False), "node-not-ready", "blocker", "node n2", "1 node of 3 is not Ready"),
     Case(nodes.network_unavailable, set_node("n3", network_unavailable=True), "node-network-unavailable", "blocker", "node n3", "NetworkUnavailable"),
     Case(nodes.operating_system, set_node("n3", operating_system="windows"), "node-operating-system", "blocker", "node n3", "n3: windows"),
-    Case(nodes.too_few, only_one_schedulable, "node-too-few", "blocker", "cluster", "1 schedulable node of 3, and 8 pods to evict"),
+    Case(nodes.too_few, only_one_schedulable, "node-too-few", "blocker", "node n1", "3 pods to evict, and no other node for them"),
+    Case(nodes.too_few, only_one_worker, "node-too-few", "blocker", "node n3", "3 pods to evict, and no other node for them"),
     Case(nodes.cordoned, set_node("n2", schedulable=False), "node-cordoned", "info", "node n2", "not by this collection"),
     Case(
         nodes.interrupted,
@@ -456,6 +462,14 @@ CASES = [
         "PodDisruptionBudget podnet-demo/web",
         "2 of 3 pods are healthy, 2 must be",
     ),
+    Case(
+        pods.several_budgets,
+        lambda lab: lab.cluster["pod_disruption_budgets"].append({**lab.cluster["pod_disruption_budgets"][1], "name": "all", "selector": {}}),
+        "pod-several-budgets",
+        "blocker",
+        "pods podnet-demo/db-0, podnet-demo/db-1, podnet-demo/web-",
+        "5 pods to evict, of more than one PodDisruptionBudget: podnet-demo/all, podnet-demo/db, podnet-demo/web.",
+    ),
     Case(pods.single_replicas, lambda lab: None, "workload-single-replica", "warning", "1 workload", "Deployment podnet-demo/forbidden"),
     Case(pods.replicas_together, all_web_on_one_node, "workload-on-one-node", "warning", "1 workload", "Deployment podnet-demo/web on n2 (3)"),
     Case(
@@ -597,6 +611,24 @@ def test_pods_of_daemonsets_and_of_the_host_do_not_need_consent():
     lab.add_pod("host", "n1", host_network=True, empty_dir=True, owner_kind=None)
     lab.add_pod("job", "n1", phase="Succeeded", empty_dir=True, owner_kind=None)
     assert [*pods.empty_dir(lab.situation), *pods.unmanaged(lab.situation)] == []
+
+
+def test_pods_of_one_control_plane_go_to_another():
+    lab = Lab()
+    only_one_worker(lab)
+    lab.cluster["pods"] = [pod for pod in lab.cluster["pods"] if pod["node"] != "n3"]
+    assert list(nodes.too_few(lab.situation)) == []
+    lab.node("n2")["schedulable"] = False
+    assert [finding.nodes for finding in nodes.too_few(lab.situation)] == []  # the worker takes them
+    lab.node("n3")["schedulable"] = False
+    assert [finding.nodes for finding in nodes.too_few(lab.situation)] == [("n1",)]
+
+
+def test_a_node_without_pods_to_evict_needs_no_other():
+    lab = Lab()
+    only_one_schedulable(lab)
+    lab.cluster["pods"] = [pod for pod in lab.cluster["pods"] if pod["node"] != "n1"]
+    assert list(nodes.too_few(lab.situation)) == []
 
 
 def test_a_budget_of_other_pods_does_not_block():
