@@ -24,6 +24,7 @@ FILES = ("namespace.yml", "coredns.yml", "policies.yml", "web.yml", "store.yml",
 NAMESPACE = "demo"
 NODE_PORT = 30080
 GREETING_PORT = 8080
+MINIMUM_REPLICAS = 3
 READY_SECONDS = 120.0
 CONTROLLERS = ("deployments", "statefulsets", "daemonsets")
 CONNECT = "import socket, sys; sys.exit(not socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).recv(1))"
@@ -63,8 +64,7 @@ def fitted(item: Object, networks: Iterable[str], nodes: int) -> Object:
     if key == ("NetworkPolicy", "web"):
         return with_node_sources(item, networks)
     if key == ("Deployment", "web"):
-        # One more than nodes: some node has two, and its drain has to wait for the budget.
-        return with_replicas(item, nodes + 1)
+        return with_replicas(item, max(MINIMUM_REPLICAS, nodes))
     return item
 
 

@@ -12,8 +12,9 @@ What counts:
   address are failures.
 - The deadline is time in which this process could look. While it got no CPU it saw nothing, and what came meanwhile waits in
   its socket: its deadline is later by that lag. An answer that was read after the plain deadline counts as answered, with its
-  full latency, and C(stalled) counts it; C(lag_ms) in the record of a failure says how long this process did not run meanwhile.
-  Intervals in which the process was too late to start a request are not requests; C(skipped) counts them.
+  full latency, and C(stalled) counts it, unless TCP had to send something again for it, which is a failure. C(lag_ms) in the
+  record of a failure says how long this process did not run meanwhile. Intervals in which the process was too late to start a
+  request are not requests; C(skipped) counts them.
 - Failures in the first seconds of a prober are failures like all others: whoever runs in a new pod has them too.
   C(warmup_failed) says how many of C(failed) they are, and C(warmup) in the record marks them.
 - When this process is told to end, it starts no more requests and waits for those that are under way; they count as usual.
@@ -442,6 +443,13 @@ def describe(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, str(error))
 
 
+def retransmissions(connection: socket.socket | None) -> int:
+    """Segments that the kernel sent again on a connection: tcpi_total_retrans of struct tcp_info (linux/tcp.h)."""
+    if connection is None:
+        return 0
+    return int(struct.unpack_from("=I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0])
+
+
 class Probe:
     """Starts a request at each interval and settles them in order. Callbacks only: a task a request would cost too much."""
 
@@ -548,13 +556,21 @@ class Probe:
     def _finish(self, attempt: Attempt, error: str | None) -> None:
         attempt.end = self.loop.time()
         attempt.settled = True
+        attempt.lag = self.recorder.lag(attempt.end) - attempt.lag_before
+        attempt.error = error or self._too_late(attempt)
         if attempt.socket is not None:
             self.loop.remove_reader(attempt.socket)
             attempt.socket.close()
             attempt.socket = None
-        attempt.lag = self.recorder.lag(attempt.end) - attempt.lag_before
-        late = attempt.end - attempt.begin - attempt.lag > self.config.timeout
-        attempt.error = "answer came too late" if error is None and late else error
+
+    def _too_late(self, attempt: Attempt) -> str | None:
+        """What makes a good answer a failure. With own lag the deadline may lie behind TCP's first retransmission: that is a lost packet."""
+        seconds = attempt.end - attempt.begin
+        if seconds - attempt.lag > self.config.timeout:
+            return "answer came too late"
+        if seconds > self.config.timeout and self.socket_type == socket.SOCK_STREAM and retransmissions(attempt.socket):
+            return "answered after a retransmission only"
+        return None
 
     def _settle(self) -> None:
         while self._waiting and self._waiting[0].settled:

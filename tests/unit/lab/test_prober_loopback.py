@@ -212,6 +212,33 @@ def test_time_in_which_the_prober_did_not_run_is_not_the_networks(tmp_path):
     asyncio.run(body())
 
 
+def test_a_connection_that_had_to_knock_twice_is_told():
+    with listener(backlog=0) as busy:
+        waiting = [socket.socket() for _number in range(6)]
+        for connection in waiting:
+            connection.setblocking(False)
+            connection.connect_ex(busy.getsockname())
+        # Those that find the queue full knock again after a second.
+        wait_until(lambda: max(prober.retransmissions(connection) for connection in waiting) >= 1)
+        assert min(prober.retransmissions(connection) for connection in waiting) == 0
+        for connection in waiting:
+            connection.close()
+
+
+def test_an_answer_after_a_retransmission_is_a_failure_whatever_the_lag(tmp_path, monkeypatch):
+    async def body():
+        with listener() as slow:
+            async with Session(tmp_path, [tcp_target(slow)]) as session:
+                await until(lambda: session.probes["clusterip"]._waiting)
+                monkeypatch.setattr(prober, "retransmissions", lambda connection: 1)
+                slow.accept()[0].send(b"host\n")
+                time.sleep(0.3)
+                await until(lambda: session.statistics["clusterip"].failed)
+        assert session.failures()[0]["error"] == "answered after a retransmission only"
+
+    asyncio.run(body())
+
+
 def test_a_stream_that_waits_for_its_prober_is_no_outage(tmp_path):
     async def body():
         async with ScriptedStream(forever) as stream, Session(tmp_path, [stream.target]) as session:

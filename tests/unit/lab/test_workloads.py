@@ -86,10 +86,21 @@ def test_nobody_may_talk_to_the_forbidden_pod(found):
     assert "ingress" not in policy["spec"]
 
 
-def test_there_is_one_web_server_more_than_nodes(found):
+@pytest.mark.parametrize(("nodes", "replicas"), [(1, 3), (3, 3), (6, 6)])
+def test_there_is_a_web_server_for_each_node(found, nodes, replicas):
     (deployment,) = [item for item in found if (item["kind"], item["metadata"]["name"]) == ("Deployment", "web")]
-    assert deployment["spec"]["replicas"] == 4
-    assert deployment["spec"]["template"]["spec"]["containers"]
+    fitted = workloads.fitted(deployment, [], nodes)
+    assert fitted["spec"]["replicas"] == replicas
+    assert fitted["spec"]["template"] == deployment["spec"]["template"]
+
+
+def test_a_server_that_drains_is_not_ready_long_before_it_ends(found):
+    for item in found:
+        for container in item.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
+            probe = container["readinessProbe"]
+            drain = float(container["command"][container["command"].index("--drain-seconds") + 1])
+            assert probe["periodSeconds"] * probe["failureThreshold"] <= drain / 4
+            assert item["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > drain
 
 
 @pytest.mark.parametrize(
