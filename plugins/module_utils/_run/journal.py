@@ -14,8 +14,9 @@ import gzip
 import json
 import re
 import typing as t
+import zlib
 
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, Invalid, KubeError
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, Invalid, NotFound
 
 if t.TYPE_CHECKING:
     from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
@@ -76,7 +77,7 @@ def _records(configmap: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
             texts[key[: -len(_COMPRESSED)]] = gzip.decompress(base64.b64decode(packed)).decode()
         for key, text in texts.items():
             records[key] = json.loads(text)
-    except (ValueError, OSError) as exc:
+    except (ValueError, OSError, EOFError, zlib.error) as exc:
         raise JournalError(
             f"ConfigMap {NAMESPACE}/{NAME}: key {key} is not readable ({exc}); correct it, or remove the journal with state=absent"
         ) from exc
@@ -158,15 +159,12 @@ class Journal:
             self._kube.merge_patch(self._path, patch, dry_run=self._dry_run)
 
     def remove(self) -> bool:
-        """Remove the journal; whether there was one."""
-        if not self.exists:
-            return False
+        """Remove the journal, also one that cannot be read; whether there was one."""
+        self._loaded, self._records = True, None
         try:
             self._kube.delete(self._path, dry_run=self._dry_run)
-        except KubeError as exc:
-            if exc.status != 404:
-                raise
-        self._records = None
+        except NotFound:
+            return False
         return True
 
 
