@@ -36,6 +36,7 @@ class PlaybookRun:
     changed_tasks: tuple[str, ...]
     failed_tasks: tuple[str, ...]
     slowest_tasks: tuple[tuple[str, float], ...]
+    stages: tuple[dict[str, t.Any], ...] = ()
 
     def as_dict(self) -> dict[str, t.Any]:
         """For JSON."""
@@ -97,4 +98,19 @@ def summarize(code: int, record: t.Mapping[str, t.Any] | None) -> PlaybookRun:
         changed_tasks=tuple(f"{entry['host']}: {entry['task']}" for entry in record["changed"]),
         failed_tasks=tuple(f"{entry['host']}: {entry['task']}: {entry['message']}" for entry in record["failed"]),
         slowest_tasks=tuple((task["task"], task["seconds"]) for task in sorted(record["tasks"], key=lambda task: -(task["seconds"] or 0))[:10]),
+        stages=stages(record["plays"], record["finished"]),
     )
+
+
+def stages(plays: t.Sequence[t.Mapping[str, t.Any]], finished: float) -> tuple[dict[str, t.Any], ...]:
+    """The parts of a run: plays whose names begin alike, up to a bar, are one."""
+    found: list[dict[str, t.Any]] = []
+    for play in plays:
+        name = str(play["play"]).partition(" | ")[0]
+        if not found or found[-1]["stage"] != name:
+            if found:
+                found[-1]["ended"] = play["began"]
+            found.append({"stage": name, "began": play["began"]})
+    if found:
+        found[-1]["ended"] = finished
+    return tuple(found)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jinja2
 
-from podnet_demo import charts, saving
+from podnet_demo import charts, saving, timeline_chart
 
 TEMPLATES = Path(__file__).with_name("templates")
 WIDE, NARROW = 1020.0, 372.0
@@ -20,9 +20,9 @@ KINDS = {
     "clusterip": "TCP to a ClusterIP",
     "nodeport": "TCP to a NodePort",
     "pod": "TCP to a pod's address",
+    "udp": "UDP to a ClusterIP",
+    "dns": "DNS query",
     "stream": "long-lived TCP stream",
-    "udp": "UDP",
-    "dns": "DNS",
 }
 
 Record = dict[str, t.Any]
@@ -42,6 +42,8 @@ def render(report: Record) -> str:
         phases=[
             (name, charts.phase_class(name, charts.phase_names(report["time_per_node"]))) for name in charts.phase_names(report["time_per_node"])
         ],
+        probe_rows=probe_table(report["probes"]),
+        absences=absences(report["prober_places"]),
         leftovers=leftover_table(report["leftover_checks"]),
         saving_counts=saving.COUNTS,
         saving_leaves_out=saving.LEAVES_OUT,
@@ -51,13 +53,16 @@ def render(report: Record) -> str:
 def plots(report: Record) -> Record:
     """All plots, those that do not shrink well in two widths; without data there is none."""
     nodes = report["time_per_node"]
+    stages = (report["migration_run"] or {}).get("stages") or []
     both = (("wide", WIDE), ("narrow", NARROW))
     return {
         "nodes": [charts.node_bars(nodes, width, css) for css, width in both] if nodes else [],
-        "load": [charts.load(report["timeline"], nodes, width, css) for css, width in both] if report["timeline"] else [],
+        "load": [timeline_chart.load(report["timeline"], nodes, stages, width, css) for css, width in both] if report["timeline"] else [],
         "bytes": charts.pairs(byte_pairs(report), "", 3, "Bytes on the wire for each byte of payload", inner=1.0),
         "throughput": charts.pairs(throughput_pairs(report), " Gbit/s", 2, "Throughput between zones"),
-        "latency": charts.pairs(latency_pairs(report), " ms", 3, "Latency between zones"),
+        "encapsulated": charts.pairs(encapsulated_pairs(report), "", 0, "Packets with VXLAN headers between zones"),
+        "latency_median": charts.pairs(latency_pairs(report, "p50", "median"), " ms", 3, "Median latency between zones"),
+        "latency_slow": charts.pairs(latency_pairs(report, "p99", "99 %"), " ms", 3, "Latency of the slowest between zones"),
     }
 
 
@@ -78,16 +83,43 @@ def throughput_pairs(report: Record) -> list[charts.Pair]:
     return [charts.Pair("one TCP stream, pod to pod", report["throughput_before_gbit"], report["throughput_after_gbit"], *dots)]
 
 
-def latency_pairs(report: Record) -> list[charts.Pair]:
-    """Connecting and asking, median and 99th percentile."""
+def encapsulated_pairs(report: Record) -> list[charts.Pair]:
+    """Packets that carried VXLAN headers."""
+    return [charts.Pair("between the zones", report["encapsulated_packets_before"], report["encapsulated_packets_after"])]
+
+
+def latency_pairs(report: Record, quantile: str, title: str) -> list[charts.Pair]:
+    """Connecting and asking; median and slowest are on scales of their own."""
     before, after = report["latency_before"] or {}, report["latency_after"] or {}
-    rows = [
-        ("connect_ms", "p50", "connect, median"),
-        ("connect_ms", "p99", "connect, 99 %"),
-        ("request_ms", "p50", "request, median"),
-        ("request_ms", "p99", "request, 99 %"),
-    ]
-    return [charts.Pair(title, *((side.get(key) or {}).get(quantile) for side in (before, after))) for key, quantile, title in rows]  # type: ignore[arg-type]
+    rows = [("connect_ms", f"connect, {title}"), ("request_ms", f"request, {title}")]
+    return [charts.Pair(label, *((side.get(key) or {}).get(quantile) for side in (before, after))) for key, label in rows]  # type: ignore[arg-type]
+
+
+def probe_table(probes: list[Record]) -> list[Record]:
+    """A row for each kind, with what nodes and what pods asked in columns of their own."""
+    rows = []
+    for kind in [kind for kind in KINDS if any(probe["kind"] == kind for probe in probes)]:
+        sides = {probe["place"]: probe for probe in probes if probe["kind"] == kind}
+        paces = [side["pace_ms"] for side in sides.values() if side["pace_ms"] is not None]
+        slow = [side["latency_ms"]["p99"] for side in sides.values() if side["latency_ms"]["p99"] is not None]
+        rows.append(
+            {
+                "kind": kind,
+                "places": sum(side["probers"] for side in sides.values()),
+                "pace_ms": max(paces, default=None) if kind != "stream" else None,
+                "requests": {place: side["requests"] for place, side in sides.items()},
+                "failed": sum(side["failed"] for side in sides.values()),
+                "longest_outage_ms": max(side["longest_outage_ms"] for side in sides.values()),
+                "p99_ms": max(slow, default=None),
+            }
+        )
+    return rows
+
+
+def absences(places: list[Record]) -> Record:
+    """How often probers in pods were started anew with their node, and the longest time without one."""
+    longest = max(places, key=lambda place: float(place["longest_away_ms"]), default=None)
+    return {"restarts": sum(place["restarts"] for place in places), "longest": longest}
 
 
 def leftover_table(checks: list[Record]) -> Record:

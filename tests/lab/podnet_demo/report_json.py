@@ -190,7 +190,7 @@ def promises(report: Record) -> list[Record]:
     run = report["migration_run"] or {}
     median_seconds = report["median_seconds_per_node"]
     rows = [
-        ("The playbook ends well", run.get("code"), "exit code 0", run.get("code") == 0),
+        ("The playbook ends well", f"exit code {run['code']}" if run else None, "exit code 0", run.get("code") == 0),
         ("No request fails", report["failed_requests"], "0", report["failed_requests"] == 0),
         ("Enough requests to tell", report["requests"], f"at least {MINIMUM_REQUESTS:,}", report["requests"] >= MINIMUM_REQUESTS),
         ("Somebody asks from everywhere", *everywhere(report)),

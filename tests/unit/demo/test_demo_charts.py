@@ -8,8 +8,9 @@ import xml.etree.ElementTree as ElementTree
 
 import demo_sample as sample
 import pytest
-from podnet_demo import charts, report_json, svg
+from podnet_demo import charts, report_json, svg, timeline_chart
 
+STAGES = sample.stages()
 NODES = report_json.time_per_node({"nodes": sample.nodes(3)})
 
 
@@ -30,12 +31,23 @@ def test_a_journal_without_times_puts_the_nodes_one_after_the_other() -> None:
 
 
 def test_failures_are_drawn_and_their_absence_is_said() -> None:
-    assert "no failed request" in charts.load(report_json.timeline(sample.probes().series), NODES, 1000)
-    assert 'class="failed"' in charts.load(report_json.timeline(sample.probes(5).series), NODES, 372)
+    assert "no failed request" in timeline_chart.load(report_json.timeline(sample.probes().series), NODES, STAGES, 1000)
+    assert 'class="failed"' in timeline_chart.load(report_json.timeline(sample.probes(5).series), NODES, STAGES, 372)
+
+
+def test_stages_and_moves_lie_inside_the_picture_and_short_stages_have_tips_only() -> None:
+    markup = timeline_chart.load(report_json.timeline(sample.probes().series), NODES, STAGES, 1000)
+    rects = list(parsed(markup).iter("{http://www.w3.org/2000/svg}rect"))
+    bands = [rect for rect in rects if rect.get("class", "").startswith("stage") or rect.get("class") == "move"]
+    assert len(bands) == len(STAGES) + len(NODES)
+    assert all(float(band.get("x", 0)) + float(band.get("width", 0)) <= 1000 for band in bands)
+    assert ">Move</text>" in markup
+    assert ">Finish</text>" not in markup
+    assert "Finish: 2.0 s" in markup
 
 
 def test_one_second_is_enough_for_a_plot() -> None:
-    parsed(charts.load([{"second": 1, "requests": 0, "failed": 0}], [], 372))
+    parsed(timeline_chart.load([{"second": 1, "requests": 0, "failed": 0, "max_ms": 0.0}], [], [], 372))
 
 
 def test_a_pair_without_a_value_says_so() -> None:

@@ -39,6 +39,8 @@ def test_the_callback_writes_what_a_run_changed(tmp_path: Path) -> None:
     callback = load_callback().CallbackModule()
     target = tmp_path / "record.json"
     callback.get_option = lambda name: str(target)
+    for name in ("Move | One batch", "Move | One batch", "Finish | The nodes"):
+        callback.v2_playbook_on_play_start(types.SimpleNamespace(get_name=lambda name=name: name))
     callback.v2_playbook_on_task_start(types.SimpleNamespace(get_name=lambda: "Switch"), False)
     callback.v2_runner_on_ok(Result("n1", "Switch", changed=True))
     callback.v2_runner_on_ok(Result("n1", "Read", changed=False))
@@ -50,6 +52,8 @@ def test_the_callback_writes_what_a_run_changed(tmp_path: Path) -> None:
     assert run.changed_tasks == ("n1: Switch",)
     assert run.failed_tasks == ("n1: Gate: no",)
     assert run.slowest_tasks[0][0] == "Switch"
+    assert [stage["stage"] for stage in run.stages] == ["Move", "Finish"]
+    assert run.stages[0]["ended"] == run.stages[1]["began"] <= run.stages[1]["ended"]
 
 
 def test_a_run_without_a_record_is_no_success() -> None:

@@ -42,6 +42,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self.changed: list[dict[str, t.Any]] = []
         self.failed: list[dict[str, t.Any]] = []
         self.tasks: list[dict[str, t.Any]] = []
+        self.plays: list[dict[str, t.Any]] = []
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        """A play begins, or its next batch."""
+        self.plays.append({"play": play.get_name(), "began": time.time()})
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:  # noqa: ARG002 - Ansible's interface
         """A task begins, so the one before it has ended."""
@@ -74,6 +79,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             "hosts": {host: stats.summarize(host) for host in sorted(stats.processed)},
             "changed": self.changed,
             "failed": self.failed,
+            "plays": self.plays,
             "tasks": self.tasks,
         }
         temporary = f"{path}.new"
