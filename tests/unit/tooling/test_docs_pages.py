@@ -54,7 +54,7 @@ def test_what_a_rule_really_says_is_on_the_page(case, known):
 def fits(shown, said):
     """Whether a text is the shown one with its words filled in."""
     words = sorted({word for word in rules.WORDS.values() if word}, key=len, reverse=True)
-    pieces = re.split(f"({'|'.join(re.escape(word) for word in words)})", shown)
+    pieces = re.split(rf"(?<!\w)({'|'.join(re.escape(word) for word in words)})(?!\w)", shown)
     return re.fullmatch("".join(".+" if number % 2 else re.escape(piece) for number, piece in enumerate(pieces)), said) is not None
 
 

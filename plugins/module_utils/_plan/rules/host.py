@@ -160,7 +160,7 @@ def kernels(situation: Situation) -> t.Iterator[Finding]:
             "cluster",
             f"{listed(shown)}.",
             "What works on the first node need not work on another kernel.",
-            "Let the first batches hold one node of each kernel (order of the inventory group, podnet_serial).",
+            "Nodes are moved in the order of their names: choose podnet_serial so that a gate comes soon after the first node of each kernel.",
             "projectcalico/calico:felix/environment/feature_detect.go",
         )
 
