@@ -41,7 +41,8 @@ options:
       - V(cordoned) keeps new pods away.
       - V(drained) does that, evicts, and waits until the evicted pods are gone. When the time is over it makes the node schedulable
         again if it was this module that had cordoned it, and fails with the reason of each pod that is still there.
-      - V(recycled) restarts the pods that have one of O(addresses), and waits until their DaemonSets are Ready on the node again.
+      - V(recycled) restarts the pods that have one of O(addresses), waits until they are gone, those that are ending already too, and
+        until their DaemonSets are Ready on the node again.
       - V(schedulable) lets new pods come again, unless somebody else had cordoned the node.
     type: str
     choices: [cordoned, drained, recycled, schedulable]
@@ -55,6 +56,13 @@ options:
     description: Seconds that O(state=drained) or O(state=recycled) may take, waiting for budgets and for pods to end.
     type: float
     default: 300.0
+  linger_seconds:
+    description:
+      - Grace period in seconds up to which O(state=drained) does not wait for evicted pods to end. They are then among RV(remaining),
+        and O(state=recycled) with their addresses waits for them.
+      - With V(0) it waits for all.
+    type: float
+    default: 0.0
   delete_emptydir_data:
     description: Consent to evict pods that lose an emptyDir volume.
     type: bool
@@ -112,7 +120,8 @@ recycled:
   elements: dict
   sample: []
 remaining:
-  description: Pods of DaemonSets that use the CNI and are still on the node, with O(state=drained).
+  description: Pods that use the CNI and are still on the node with O(state=drained). Those of DaemonSets, and with O(linger_seconds) those
+    that are ending.
   returned: always
   type: list
   elements: dict
@@ -134,6 +143,7 @@ seconds_waiting_termination:
   sample: 3.1
 """
 
+import contextlib
 import time
 import typing as t
 
@@ -259,14 +269,19 @@ class Evictor:
         return evict.select_for_drain(evict.list_pods(self.kube, self.params["node"]), self.params["include_host_network"])
 
     def _drain(self, selection: evict.Selection) -> evict.Selection:
-        """Evict until only pods are left that stay, which are returned."""
+        """Evict until only pods are left that stay or may linger, which are returned."""
         deadline = time.monotonic() + self.params["timeout"]
+        linger = self.params["linger_seconds"]
+        told: dict[str, pods.Pod] = {}
         while selection.evict:
             self._check_consent(selection)
-            times = evict.drain(self.kube, self.params["node"], selection.evict, max(0.0, deadline - time.monotonic()))
+            times = evict.drain(self.kube, self.params["node"], selection.evict, max(0.0, deadline - time.monotonic()), linger)
             self._add_times(times)
-            self.results["evicted"] += [describe(pod) for pod in selection.evict]
+            told.update((pods.uid_of(pod), pod) for pod in selection.evict)
+            self.results["evicted"] = [describe(pod) for pod in told.values()]
             selection = self._selection()
+            if linger and all(pods.uid_of(pod) in told and evict.lingers(pod, linger) for pod in selection.evict):
+                return evict.Selection([], selection.stay + selection.evict)
         return selection
 
     def run_recycled(self) -> None:
@@ -279,8 +294,8 @@ class Evictor:
                 self._add_times(evict.recycle(self.kube, self.params["node"], targets, self.params["timeout"]))
             except evict.NotGone as exc:
                 raise Failure(f"pods of node {self.params['node']} were not restarted: {exc}", **self._so_far("recycled", exc)) from exc
-        self.results["recycled"] = [describe(pod) for pod in targets]
-        self.results["changed"] = bool(targets)
+        self.results["recycled"] = [describe(pod) for pod in targets if not pods.is_terminating(pod)]
+        self.results["changed"] = bool(self.results["recycled"])
 
     def _check_consent(self, selection: evict.Selection) -> None:
         evict.check_consent(selection, self.params["delete_emptydir_data"], self.params["force"])
@@ -288,10 +303,8 @@ class Evictor:
     def _undo_cordon(self, cordoned_now: bool) -> None:
         """After a failure; that the node stays cordoned must not hide the failure."""
         if cordoned_now:
-            try:
+            with contextlib.suppress(KubeError):
                 self.uncordon()
-            except KubeError:
-                pass
 
     def _so_far(self, key: str, exc: Exception) -> dict[str, t.Any]:
         """The results of a failure: what blocks, and which pods are told to end all the same."""
@@ -312,6 +325,7 @@ def main() -> t.NoReturn:
             "state": {"type": "str", "choices": ["cordoned", "drained", "recycled", "schedulable"], "required": True},
             "addresses": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 300.0},
+            "linger_seconds": {"type": "float", "default": 0.0},
             "delete_emptydir_data": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
             "include_host_network": {"type": "bool", "default": False},
@@ -321,6 +335,8 @@ def main() -> t.NoReturn:
     )
     if module.params["timeout"] <= 0:
         module.fail_json(msg=f"timeout: {module.params['timeout']} is not a duration; give seconds greater than 0")
+    if module.params["linger_seconds"] < 0:
+        module.fail_json(msg=f"linger_seconds: {module.params['linger_seconds']} is not a duration; give seconds, or 0 to wait for all pods")
     kube = KubeClient.from_module(module)
     try:
         results = Evictor(kube, module.params, module.check_mode).run()

@@ -10,6 +10,7 @@ again on its own, the others go on.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import threading
 import time
 import typing as t
@@ -29,8 +30,9 @@ if t.TYPE_CHECKING:
 
 PARALLEL = 16
 POLL_SECONDS = 0.3
-RETRY_SECONDS = 0.5
-MOST_RETRY_SECONDS = 3.0
+RETRY_SECONDS = 0.3
+MOST_RETRY_SECONDS = 1.0
+RETRY_FACTOR = 1.3
 ADDRESS_SECONDS = 10.0
 """How long to wait for the address of a pod that is just being started."""
 
@@ -134,7 +136,7 @@ class Evictions:
             if time.monotonic() + pause >= self._deadline:
                 return False
             self._forbidden.wait(pause)
-            pause = min(pause * 1.5, MOST_RETRY_SECONDS)
+            pause = min(pause * RETRY_FACTOR, MOST_RETRY_SECONDS)
         self.waiting.setdefault(name, "was not tried")
         return False
 
@@ -165,23 +167,27 @@ class Evictions:
 
 def _delete_one(kube: KubeClient, pod: pods.Pod) -> None:
     """Delete gracefully, if it is still the same pod."""
-    try:
+    with contextlib.suppress(NotFound, Conflict):
         kube.delete(pods.path_of(pod), uid=pods.uid_of(pod))
-    except (NotFound, Conflict):
-        pass
 
 
-def _wait_gone(kube: KubeClient, node: str, uids: set[str], deadline: float) -> list[pods.Pod]:
-    """Those of the pods that are still there at the deadline, none when all have gone before."""
+def _wait_gone(kube: KubeClient, node: str, uids: set[str], deadline: float, linger: float) -> list[pods.Pod]:
+    """Those of the pods that are still there at the deadline, none when all have gone before or may linger."""
     while True:
-        left = [pod for pod in list_pods(kube, node) if pods.uid_of(pod) in uids and not pods.is_finished(pod)]
+        there = [pod for pod in list_pods(kube, node) if pods.uid_of(pod) in uids and not pods.is_finished(pod)]
+        left = [pod for pod in there if not (linger and lingers(pod, linger))]
         if not left or time.monotonic() + POLL_SECONDS >= deadline:
             return left
         time.sleep(POLL_SECONDS)
 
 
-def drain(kube: KubeClient, node: str, evict: t.Sequence[pods.Pod], timeout: float) -> Times:
-    """Evict pods and wait until they are gone.
+def lingers(pod: pods.Pod, longest: float) -> bool:
+    """Whether a pod was told to end, and will have within C(longest) seconds unless it hangs."""
+    return pods.is_terminating(pod) and float(pod["metadata"].get("deletionGracePeriodSeconds") or 0) <= longest
+
+
+def drain(kube: KubeClient, node: str, evict: t.Sequence[pods.Pod], timeout: float, linger: float = 0.0) -> Times:
+    """Evict pods and wait until they are gone, but not for those that end within C(linger) seconds.
 
     :raises NotGone: when some are still there after C(timeout) seconds.
     """
@@ -193,7 +199,7 @@ def drain(kube: KubeClient, node: str, evict: t.Sequence[pods.Pod], timeout: flo
     all_accepted = time.monotonic()
     if len(accepted) < len(candidates):
         raise NotGone(f"{evictions.text} ({timeout:.0f} s)", evictions.waiting, accepted)
-    left = _wait_gone(kube, node, {pods.uid_of(pod) for pod in evict}, deadline) if evict else []
+    left = _wait_gone(kube, node, {pods.uid_of(pod) for pod in evict}, deadline, linger) if evict else []
     if left:
         raise NotGone(f"were still there after {timeout:.0f} s", {pods.name_of(pod): _why_still_there(pod) for pod in left}, accepted)
     end = time.monotonic()

@@ -18,6 +18,7 @@ DEFAULTS = {
     "delete_emptydir_data": False,
     "force": False,
     "include_host_network": False,
+    "linger_seconds": 0.0,
 }
 
 
@@ -317,6 +318,47 @@ def test_recycle_waits_for_the_address_of_a_pod_that_is_being_started(cluster):
         return
 
     assert names(run(cluster, "recycled", addresses=["10.244.1.7"])["recycled"]) == ["agent"]
+
+
+@pytest.fixture
+def slow_cluster(kube):
+    """A node whose pods are told to end and stay as long as their grace period lasts: longer than any test."""
+    kube.add("/api/v1/nodes", {"metadata": {"name": "n1"}, "spec": {}})
+
+    @kube.on
+    def evicted(method, path, body):
+        if method == "POST" and path.endswith("/eviction"):
+            item = kube.objects[path[: -len("/eviction")]]
+            item["metadata"].update(deletionTimestamp="2026-01-01T00:00:00Z", deletionGracePeriodSeconds=item["spec"].get("grace", 30))
+            return {"status": "Success"}
+        return None
+
+    return kube
+
+
+def test_pods_that_end_soon_are_not_waited_for(slow_cluster):
+    put(slow_cluster, pod("web", address="10.244.1.7"), pod("agent", "DaemonSet", "10.244.1.8"))
+    results = run(slow_cluster, "drained", linger_seconds=30.0)
+    assert names(results["evicted"]) == ["web"]
+    assert sorted((item["name"], item["address"]) for item in results["remaining"]) == [("agent", "10.244.1.8"), ("web", "10.244.1.7")]
+
+
+def test_pods_that_end_late_are_waited_for(slow_cluster):
+    put(slow_cluster, pod("web", address="10.244.1.7"), pod("batch", address="10.244.1.9", grace=31))
+    with pytest.raises(Failure, match=r"demo/batch: does not terminate \(its grace period is 31 s\)") as caught:
+        run(slow_cluster, "drained", linger_seconds=30.0)
+    assert list(caught.value.results["blocked"]) == ["demo/batch"]
+
+
+def test_recycle_waits_for_pods_that_are_ending_and_does_not_call_them_restarted(slow_cluster):
+    put(slow_cluster, pod("web", address="10.244.1.7"))
+    run(slow_cluster, "drained", linger_seconds=30.0)
+    with pytest.raises(Failure, match="demo/web: does not terminate"):
+        run(slow_cluster, "recycled", addresses=["10.244.1.7"])
+    del slow_cluster.objects["/api/v1/namespaces/demo/pods/web"]
+    results = run(slow_cluster, "recycled", addresses=["10.244.1.7"])
+    assert results["recycled"] == []
+    assert not results["changed"]
 
 
 def test_times_must_be_durations(monkeypatch):
