@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._host import commands
+from ansible_collections.podnet.cni.plugins.module_utils._host import commands, iproute
 
 METRIC = 27127
 """No daemon uses this metric; among prefixes of different lengths it decides nothing."""
@@ -25,7 +25,7 @@ def read(device: str) -> list[str]:
         routes = json.loads(done.stdout or "[]")
     except ValueError:
         return []
-    return [route["dst"] for route in routes if route.get("metric") == METRIC]
+    return [iproute.full_destination(route["dst"]) for route in routes if route.get("metric") == METRIC]
 
 
 def add(device: str, destinations: t.Sequence[str]) -> None:
