@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the podnet.cni authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C(python3 -m tooling.docs) writes what the code says into the documentation; with C(--check) it only says what is out of date."""
+"""C(python3 -m tooling.launch tooling.docs) writes what the code says into the documentation; with C(--check) it only says what is out of date."""
 
 from __future__ import annotations
 

@@ -48,4 +48,6 @@ def _default(option: Option) -> str:
     if option.get("default") in (None, ""):
         return NO_DEFAULT
     value = option["default"]
+    if isinstance(value, str) and "://" in value:  # would be wider than the rest of the table
+        return f"[.../{'/'.join(value.split('/')[-3:])}]({value})"
     return f"`{escape(value if isinstance(value, str) else json.dumps(value))}`"

@@ -23,7 +23,7 @@ def known():
 
 
 def test_pages_are_up_to_date():
-    assert pages.outdated() == [], "bring them up to date with: PYTHONPATH=tests python3 -m tooling.docs"
+    assert pages.outdated() == [], "bring them up to date with: PYTHONPATH=tests python3 -m tooling.launch tooling.docs"
 
 
 def test_ids_are_unique():
