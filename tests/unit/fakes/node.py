@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._host import netfilter
+from ansible_collections.podnet.cni.tests.unit.fakes import documentation
 
 RUNNER = """\
 import importlib, json, sys
@@ -129,7 +130,9 @@ class Node:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         printed = done.stdout.strip()
         assert printed.startswith("{"), f"{printed}{done.stderr}"
-        return json.loads(printed)
+        results = json.loads(printed)
+        documentation.check_results(module_name, results, complete=not results.get("failed"))
+        return results
 
     def program(self, name: str, text: str) -> None:
         """A program that goes before the machine's own."""

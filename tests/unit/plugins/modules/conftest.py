@@ -1,0 +1,41 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+from ansible_collections.podnet.cni.tests.unit.fakes import documentation
+
+WORKERS = (
+    ("calico_bgp_peer", "Peer", "run"),
+    ("calico_fabric_probe", "Probe", "present"),
+    ("calico_fabric_probe", "Probe", "probed"),
+    ("calico_fabric_probe", "Probe", "absent"),
+    ("calico_install", "Installer", "run"),
+    ("calico_ipam", "Ipam", "run"),
+    ("cni_journal", "Keeper", "run"),
+    ("flannel_uninstall", "Uninstaller", "run"),
+    ("node_evict", "Evictor", "run"),
+)
+"""Whose results are those of a module, in each test of it; C(main) adds some."""
+
+
+@pytest.fixture(autouse=True)
+def results_are_documented(monkeypatch):
+    """Every result in the tests of a module is what its documentation says."""
+    for module_name, class_name, method_name in WORKERS:
+        worker = getattr(documentation.module_of(module_name), class_name)
+        monkeypatch.setattr(worker, method_name, _checked(module_name, getattr(worker, method_name)))
+
+
+def _checked(module_name, method):
+    @functools.wraps(method)
+    def checked(*args, **kwargs):
+        results = method(*args, **kwargs)
+        documentation.check_results(module_name, results)
+        return results
+
+    return checked
