@@ -83,6 +83,32 @@ ansible_facts:
       returned: with O(scope=node)
       type: dict
       contains:
+        hostname:
+          description: The node's own host name.
+          returned: always
+          type: str
+          sample: n1
+        gathered_at:
+          description: When it was read, in UTC.
+          returned: always
+          type: str
+          sample: "2026-11-24T16:19:15Z"
+        kernel:
+          description: Release of the kernel.
+          returned: always
+          type: str
+          sample: 6.1.0-18-amd64
+        python:
+          description: Version of the Python that read it.
+          returned: always
+          type: str
+          sample: 3.11.2
+        missing_tools:
+          description: Programs that the modules of this collection use and that the node does not have.
+          returned: always
+          type: list
+          elements: str
+          sample: [nft]
         active_cni:
           description: The configuration that the runtime uses, the first valid one by name, and what it is. None without one.
           returned: always
@@ -177,6 +203,16 @@ ansible_facts:
       returned: with O(scope=cluster)
       type: dict
       contains:
+        server_version:
+          description: Version of the API server.
+          returned: always
+          type: str
+          sample: v1.37.2
+        gathered_at:
+          description: When it was read, in UTC.
+          returned: always
+          type: str
+          sample: "2026-11-24T16:19:15Z"
         flannel:
           description: Flannel's DaemonSet, ConfigMap, C(net-conf.json), backend, and who would put it back. None without Flannel.
           returned: always
@@ -193,6 +229,11 @@ ansible_facts:
           elements: dict
         pod_disruption_budgets:
           description: Budgets and what they allow now.
+          returned: always
+          type: list
+          elements: dict
+        network_policies:
+          description: Namespace and name of every NetworkPolicy.
           returned: always
           type: list
           elements: dict

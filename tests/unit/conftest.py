@@ -6,6 +6,11 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.podnet.cni.tests.unit.fakes.kube import FakeKube
+from hypothesis import settings
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

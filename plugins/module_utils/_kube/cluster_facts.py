@@ -107,6 +107,11 @@ def budget_facts(budget: Object) -> Facts:
     }
 
 
+def policy_facts(policy: Object) -> Facts:
+    """One entry of C(podnet_cluster.network_policies)."""
+    return {"namespace": policy["metadata"].get("namespace"), "name": policy["metadata"]["name"]}
+
+
 def read_services(kube: KubeClient) -> Facts:
     """Addresses of the two Services that every cluster has: the API server and cluster DNS (None when not found)."""
     api = kube.get_or_none("/api/v1/namespaces/default/services/kubernetes")
@@ -151,6 +156,7 @@ def read_cluster(kube: KubeClient) -> Facts:
         "nodes": sorted(nodes, key=lambda node: str(node["name"])),
         "pods": pods,
         "pod_disruption_budgets": budgets,
+        "network_policies": [policy_facts(policy) for policy in kube.list("/apis/networking.k8s.io/v1/networkpolicies")],
         "services": read_services(kube),
         "calico": read_calico(kube, daemonsets, pods),
         "api_calls": kube.calls,

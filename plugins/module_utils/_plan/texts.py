@@ -114,7 +114,9 @@ def _steps(plan: Record, width: int) -> str:
         lines += [(prefix if not i else " " * len(prefix)) + line for i, line in enumerate(wrap(step["title"], width - len(prefix)))]
         if step["id"] == "move":
             lines += _node_steps(width)
-    legend = "  * restarts pods or removes something; a node whose step fails goes back to Flannel by itself"
+    legend = "  * restarts pods or removes something"
+    if any(step["id"] == "move" for step in plan["cluster_steps"]):
+        legend += "; a node that cannot be moved goes back to Flannel by itself"
     return "\n".join([*lines, *wrap(legend, width, 2)])
 
 

@@ -127,6 +127,21 @@ def several_budgets(situation: Situation) -> t.Iterator[Finding]:
         )
 
 
+def policies(situation: Situation) -> t.Iterator[Finding]:
+    """NetworkPolicies, which Flannel passes over and Calico enforces."""
+    names = [f"{policy['namespace']}/{policy['name']}" for policy in situation.cluster.get("network_policies") or []]
+    if names and not situation.calico:
+        yield Finding(
+            "network-policies-begin",
+            WARNING,
+            count(len(names), "NetworkPolicy", "NetworkPolicies"),
+            f"Flannel does not enforce {listed(natural(names), _MOST)}; Calico will.",
+            "They apply to each pod from the moment it is on Calico. Traffic that they forbid, and that nobody missed so far, is then dropped.",
+            "Read them once more, and delete those that are not meant.",
+            "kubernetes/website:content/en/docs/concepts/services-networking/network-policies.md",
+        )
+
+
 def single_replicas(situation: Situation) -> t.Iterator[Finding]:
     """Workloads with one pod only."""
     evicted = {pod.get("uid") for pod in _evicted(situation)}
@@ -190,4 +205,4 @@ def not_ready(situation: Situation) -> t.Iterator[Finding]:
         )
 
 
-RULES = (empty_dir, unmanaged, budgets, several_budgets, single_replicas, replicas_together, not_ready)
+RULES = (empty_dir, unmanaged, budgets, several_budgets, policies, single_replicas, replicas_together, not_ready)

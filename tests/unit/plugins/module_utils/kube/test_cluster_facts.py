@@ -120,7 +120,9 @@ def test_pods_and_budgets(cluster):
         "status": {"disruptionsAllowed": 1, "expectedPods": 3, "currentHealthy": 3, "desiredHealthy": 2},
     }
     cluster.add("/apis/policy/v1/namespaces/demo/poddisruptionbudgets", budget)
+    cluster.add("/apis/networking.k8s.io/v1/namespaces/demo/networkpolicies", {"metadata": {"name": "web", "namespace": "demo"}, "spec": {}})
     facts = read_cluster(cluster)
+    assert facts["network_policies"] == [{"namespace": "demo", "name": "web"}]
     pod = next(pod for pod in facts["pods"] if pod["name"] == "web-1")
     assert (pod["owner_kind"], pod["owner_name"], pod["ip"], pod["restarts"]) == ("ReplicaSet", "web", "10.244.1.5", 3)
     assert pod["empty_dir"]

@@ -470,6 +470,14 @@ CASES = [
         "pods podnet-demo/db-0, podnet-demo/db-1, podnet-demo/web-",
         "5 pods to evict, of more than one PodDisruptionBudget: podnet-demo/all, podnet-demo/db, podnet-demo/web.",
     ),
+    Case(
+        pods.policies,
+        lambda lab: lab.cluster.update(network_policies=[{"namespace": "demo", "name": "web"}]),
+        "network-policies-begin",
+        "warning",
+        "1 NetworkPolicy",
+        "Flannel does not enforce demo/web; Calico will.",
+    ),
     Case(pods.single_replicas, lambda lab: None, "workload-single-replica", "warning", "1 workload", "Deployment podnet-demo/forbidden"),
     Case(pods.replicas_together, all_web_on_one_node, "workload-on-one-node", "warning", "1 workload", "Deployment podnet-demo/web on n2 (3)"),
     Case(
