@@ -20,6 +20,9 @@ from tooling.places import ROOT, cache_folder, key_of
 # Which Python versions an ansible-core supports on the controller (its package metadata says so).
 PYTHONS = {"core-2.19": ((3, 11), (3, 12), (3, 13)), "core-2.21": ((3, 12), (3, 13), (3, 14))}
 
+# What the modules need on the targets.
+OLDEST_TARGET = (3, 9)
+
 
 class MissingPython(Exception):
     """No interpreter of a wanted version was found."""
@@ -34,6 +37,14 @@ def interpreter_version(program: str) -> tuple[int, int] | None:
         return None
     words = done.stdout.split()
     return (int(words[0]), int(words[1])) if done.returncode == 0 and len(words) == 2 else None
+
+
+def version_of(bin_folder: Path) -> tuple[int, int]:
+    """Major and minor version of an environment's Python."""
+    version = interpreter_version(str(bin_folder / "python"))
+    if version is None:
+        raise MissingPython(f"{bin_folder}/python does not work any more; remove {bin_folder.parent} to have it made again")
+    return version
 
 
 def candidates(version: tuple[int, int]) -> list[str]:
@@ -55,6 +66,25 @@ def find_python(versions: tuple[tuple[int, int], ...]) -> str:
         f"no working Python {wanted} with venv was found on the PATH or under pyenv; "
         "on Debian 12 install 3.11 with: apt-get install python3 python3-venv"
     )
+
+
+def missing_python(versions: tuple[tuple[int, int], ...]) -> str:
+    """Why there is no such interpreter, empty when there is one."""
+    try:
+        find_python(versions)
+    except MissingPython as exc:
+        return str(exc)
+    return ""
+
+
+def missing_packages() -> list[str]:
+    """The Debian package that makes the system's Python able to make environments, when no other Python is."""
+    return ["python3-venv"] if missing_python(PYTHONS["core-2.19"]) else []
+
+
+def newest() -> str:
+    """The environment with the newest ansible-core."""
+    return list(PYTHONS)[-1]
 
 
 def ensure(name: str) -> Path:

@@ -27,6 +27,6 @@ def key_of(*parts: str | bytes) -> str:
     return digest.hexdigest()[:16]
 
 
-def tree_folder() -> Path:
-    """Where this clone's copy lies as C(ansible_collections/podnet/cni), as Ansible's tools want it."""
-    return cache_folder() / "trees" / key_of(str(ROOT))
+def tree_folder(purpose: str = "") -> Path:
+    """Where this clone's copy lies as C(ansible_collections/podnet/cni), as Ansible's tools want it; another one for each purpose."""
+    return cache_folder() / "trees" / "-".join([key_of(str(ROOT)), *filter(None, [purpose])])

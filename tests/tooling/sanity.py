@@ -9,15 +9,17 @@ out is to place the script beforehand (ansible/ansible#77304). The script made h
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tooling import environment
 from tooling.places import cache_folder
-from tooling.tree import synchronize
+from tooling.tree import COLLECTION, synchronize
 
 BOOTSTRAP = '''"""Install pip with pip, from the wheel beside this file."""
 import os
@@ -33,6 +35,9 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 
 # Not for this collection: it has no PowerShell; the rest of what ansible-test knows is run.
 SKIPPED = ("pslint",)
+
+# Modules run on the targets; these tests load them there.
+TARGET_TESTS = ("compile", "import")
 
 
 def wanted_pip(bin_folder: Path) -> str:
@@ -59,19 +64,29 @@ def prepare_home(bin_folder: Path) -> Path:
     return home
 
 
-def main(name: str) -> int:
-    """Run all sanity tests with the environment C(name); the exit code is ansible-test's."""
-    bin_folder = environment.ensure(name)
-    tree = synchronize() / "ansible_collections" / "podnet" / "cni"
-    python = environment.interpreter_version(str(bin_folder / "python"))
-    assert python is not None
-    command = [str(bin_folder / "ansible-test"), "sanity", "--local", "--requirements", "--color", "no", "--python", f"{python[0]}.{python[1]}"]
-    for test in SKIPPED:
-        command += ["--skip-test", test]
-    home = prepare_home(bin_folder)
-    variables = {**os.environ, "HOME": str(home), "PATH": f"{bin_folder}:{os.environ['PATH']}", "PIP_CACHE_DIR": str(cache_folder() / "pip")}
-    return subprocess.run(command, cwd=tree, env=variables, check=False).returncode
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run sanity tests; the exit code is ansible-test's."""
+    parser = argparse.ArgumentParser(prog="tooling.sanity", description="Run ansible-test sanity.")
+    parser.add_argument("environment", choices=sorted(environment.PYTHONS), help="whose ansible-core")
+    parser.add_argument("--tree", type=Path, help="folder of ansible_collections (default: a fresh copy of the clone)")
+    parser.add_argument("--target", action="store_true", help="only what must hold on targets, with the oldest Python that they may have")
+    options = parser.parse_args(arguments)
+    bin_folder = environment.ensure(options.environment)
+    path = f"{bin_folder}:{os.environ['PATH']}"
+    if options.target:
+        version, words = environment.OLDEST_TARGET, [word for test in TARGET_TESTS for word in ("--test", test)]
+        path += f":{Path(environment.find_python((version,))).parent}"
+    else:
+        version, words = environment.version_of(bin_folder), [word for test in SKIPPED for word in ("--skip-test", test)]
+    command = [str(bin_folder / "ansible-test"), "sanity", "--local", "--requirements", "--color", "no"]
+    variables = {**os.environ, "HOME": str(prepare_home(bin_folder)), "PATH": path, "PIP_CACHE_DIR": str(cache_folder() / "pip")}
+    return subprocess.run(
+        [*command, "--python", f"{version[0]}.{version[1]}", *words],
+        cwd=(options.tree or synchronize()) / COLLECTION,
+        env=variables,
+        check=False,
+    ).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main())

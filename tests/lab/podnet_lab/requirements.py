@@ -14,6 +14,7 @@ import sys
 import typing as t
 from pathlib import Path
 
+from tooling import packages as debian
 from tooling.places import key_of
 
 from podnet_lab.cache import cache_folder, publish, say
@@ -50,10 +51,8 @@ class Missing(LabError):
 
 def missing_packages() -> list[str]:
     """Debian packages of programs and files that are not there."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    packages = [package for program, package in PROGRAMS.items() if not shutil.which(program, path=path)]
-    packages += [package for file, package in FILES.items() if not Path(file).exists()]
-    return sorted(set(packages))
+    files = [package for file, package in FILES.items() if not Path(file).exists()]
+    return sorted({*debian.missing(PROGRAMS), *files})
 
 
 def ensure_host_packages() -> None:
@@ -63,22 +62,16 @@ def ensure_host_packages() -> None:
     packages = missing_packages()
     if not packages:
         return
-    remedy = f"apt-get install --no-install-recommends {' '.join(packages)}"
-    if not shutil.which("apt-get"):
-        raise Missing(f"these Debian packages or their like are missing: {', '.join(packages)}; install them with your package manager")
     say(f"installing {' '.join(packages)} ...")
-    # Services of these packages (bird, podman's timers) must not start on the machine itself.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
-    for command in (["apt-get", "update", "-qq"], install):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Missing(f"'{' '.join(command)}' failed, try it by hand: {remedy}\n{done.stderr[-2000:]}")
+    try:
+        debian.install(packages)
+    except debian.MissingPackages as exc:
+        raise Missing(str(exc)) from exc
     if "bird2" in packages and Path("/run/systemd/system").is_dir():
         subprocess.run(["systemctl", "disable", "--now", "bird.service"], capture_output=True, check=False)
     still = missing_packages()
     if still:
-        raise Missing(f"still missing after the installation: {', '.join(still)}; try: {remedy}")
+        raise Missing(f"still missing after the installation: {', '.join(still)}; look for other packages that hold them")
 
 
 def parse_go_version(text: str) -> tuple[int, int, int] | None:
