@@ -38,7 +38,12 @@ def flannel_cni_config() -> dict[str, t.Any]:
 def render(name: str, topology: Topology) -> list[Object]:
     """The objects of one of the lab's manifests."""
     loader = jinja2.FileSystemLoader(MANIFESTS)
-    environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False)
+    environment = jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        autoescape=False,  # noqa: S701 - YAML, not HTML
+    )
     # Plain JSON, not the form that is safe inside HTML.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     text = environment.get_template(name).render(
@@ -87,7 +92,7 @@ def wait_rollouts(api: ClusterApi, topology: Topology, seconds: float) -> None:
     def done() -> bool:
         flannel = api.get(daemonset).get("status", {})
         dns = api.get(deployment).get("status", {})
-        return flannel.get("numberReady", 0) == len(topology.nodes) and dns.get("readyReplicas", 0) >= 2
+        return bool(flannel.get("numberReady", 0) == len(topology.nodes) and dns.get("readyReplicas", 0) >= 2)
 
     hint = f"Look with: python3 -m podnet_lab --name {topology.name} kubectl get pods -A -o wide"
     wait_for("Ready of Flannel and CoreDNS", seconds, done, hint, pause=0.5)

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import typing as t
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _become(command: list[str], variables: dict[str, str]) -> t.NoReturn:
+    os.execvpe(command[0], command, variables)  # noqa: S606 - a list of words, which no shell reads
+
+
 def _run(options: argparse.Namespace) -> int:
     if options.command == "build":
         ensure_host_packages()
@@ -81,10 +86,10 @@ def _run(options: argparse.Namespace) -> int:
         raise LabError("say what to run: python3 -m podnet_lab exec -- CMD")
     command = lab.command_in(place, words)
     if place in ("tor", "cp", "ctl"):
-        os.execvpe(command[0], command, environment(lab.user_environment()))
+        _become(command, environment(lab.user_environment()))
     if sys.stdin.isatty() and sys.stdout.isatty():
         command.insert(command.index("--interactive"), "--tty")
-    os.execvpe(command[0], command, environment(lab.podman.env))
+    _become(command, environment(lab.podman.env))
 
 
 def topology_file(text: str | None) -> Path:
@@ -115,13 +120,12 @@ def find_kubectl() -> str:
     return found
 
 
-def status_text(report: dict[str, object]) -> str:
+def status_text(report: t.Mapping[str, t.Any]) -> str:
     """The status as lines."""
     lines = [f"lab {report['name']}: {'up' if report['up'] else 'not up'} ({report['state']})"]
     for key in ("namespaces", "control_plane", "containers"):
-        entries = report[key]
-        assert isinstance(entries, dict)
-        lines.append(f"  {key.replace('_', ' ')}: " + ", ".join(f"{name} {value}" for name, value in entries.items()))
+        values = ", ".join(f"{name} {value}" for name, value in report[key].items())
+        lines += [f"  {key.replace('_', ' ')}: {values}"]
     lines.append(f"  router: {report['router']}")
     lines.append(f"  ready nodes: {report['ready']}")
     lines.append(f"  mounts: {report['mounts']}, processes: {report['processes']}")

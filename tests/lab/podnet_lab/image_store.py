@@ -49,7 +49,7 @@ def _fill(artifacts: Artifacts, folder: Path) -> None:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        ctr = [artifacts.program("containerd", "ctr"), "--address", state / "containerd.sock"]
+        ctr: list[str | Path] = [artifacts.program("containerd", "ctr"), "--address", state / "containerd.sock"]
 
         def answers() -> bool:
             if daemon.poll() is not None:

@@ -33,16 +33,23 @@ TasksMax=infinity
 WantedBy=multi-user.target
 """
 
-KUBELET_UNIT = """\
+# With cgroup v2 the kubelet's own tree needs the controllers at the root of this container's tree.
+_DELEGATE = (
+    "f=/sys/fs/cgroup/cgroup.subtree_control; [ ! -e $f ] || for c in cpuset cpu io memory pids hugetlb; do echo +$c > $f || true; done 2>/dev/null"
+)
+_KUBELET_OPTIONS = (
+    "--config=/etc/kubernetes/kubelet.yaml --kubeconfig=/etc/kubernetes/kubelet.conf --hostname-override={name} --node-ip={address}"
+    " --node-labels=zone={zone},topology.kubernetes.io/zone={zone}"
+)
+KUBELET_UNIT = f"""\
 [Unit]
 Description=kubelet
 After=containerd.service
 Wants=containerd.service
 
 [Service]
-# With cgroup v2 the kubelet's own tree needs the controllers at the root of this container's tree.
-ExecStartPre=/bin/sh -c 'f=/sys/fs/cgroup/cgroup.subtree_control; [ ! -e $f ] || for c in cpuset cpu io memory pids hugetlb; do echo +$c > $f || true; done 2>/dev/null'
-ExecStart=/usr/local/bin/kubelet --config=/etc/kubernetes/kubelet.yaml --kubeconfig=/etc/kubernetes/kubelet.conf --hostname-override={name} --node-ip={address} --node-labels=zone={zone},topology.kubernetes.io/zone={zone}
+ExecStartPre=/bin/sh -c '{_DELEGATE}'
+ExecStart=/usr/local/bin/kubelet {_KUBELET_OPTIONS}
 Restart=always
 RestartSec=1
 StartLimitIntervalSec=0

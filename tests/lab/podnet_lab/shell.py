@@ -18,7 +18,7 @@ SEARCH_PATH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def environment(extra: t.Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment with the system folders on the PATH."""
+    """The environment of this process with the system folders on the PATH."""
     return {**os.environ, "PATH": SEARCH_PATH, **(extra or {})}
 
 

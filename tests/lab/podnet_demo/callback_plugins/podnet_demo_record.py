@@ -28,7 +28,7 @@ import typing as t  # noqa: E402
 from ansible.plugins.callback import CallbackBase  # noqa: E402
 
 
-class CallbackModule(CallbackBase):  # type: ignore[misc]
+class CallbackModule(CallbackBase):
     """Collects results and writes them once."""
 
     CALLBACK_VERSION = 2.0
