@@ -24,13 +24,13 @@ def _give(monkeypatch: pytest.MonkeyPatch, arguments: t.Mapping[str, t.Any]) -> 
     return patch_module_args(dict(arguments))
 
 
-def run_module(monkeypatch: pytest.MonkeyPatch, name: str, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
+def run_module(monkeypatch: pytest.MonkeyPatch, module_name: str, /, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
     """What a module returns, held against its documentation."""
     arguments = {"_ansible_remote_tmp": "/tmp", "_ansible_keep_remote_files": False, "_ansible_check_mode": check_mode, **options}
     printed = io.StringIO()
     with _give(monkeypatch, arguments), contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as ended:
-        documentation.module_of(name).main()
+        documentation.module_of(module_name).main()
     results: dict[str, t.Any] = json.loads(printed.getvalue())
     assert bool(ended.value.code) == bool(results.get("failed"))
-    documentation.check_results(name, results, complete=not results.get("failed"))
+    documentation.check_results(module_name, results, complete=not results.get("failed"))
     return results
