@@ -80,6 +80,7 @@ class Runner:
             "ANSIBLE_HOME": str(cache_folder() / "ansible-home"),
             "ANSIBLE_COLLECTIONS_PATH": str(synchronize()),
             "PODNET_LAB": name,
+            "MOLECULE_COMMAND_BORDERS": "false",
         }
 
     def podnet_lab(self, *words: str) -> int:

@@ -74,28 +74,30 @@ class ActionModule(ActionBase):
         """What the module returned in each step, and in C(moved) what was seen to change where nothing may."""
         before = self._settled()
         outcome: Result = {"check": self._call(case, task_vars, check=True)}
-        moved = {"check": snapshot.difference(before, self._look())}
-        if case["kind"] != "preview":
+        if case["kind"] == "preview":
+            return {**outcome, "moved": {"check": snapshot.difference(before, self._look())}}
+        if case["kind"] != "change":
             outcome["run"] = self._call(case, task_vars, check=False)
-            between = self._settled()
-            if case["kind"] == "change":
-                outcome["again"] = self._call(case, task_vars, check=False)
-                moved["again"] = snapshot.difference(between, self._look())
-            else:
-                moved["run"] = snapshot.difference(before, between)
-        return {**outcome, "moved": moved}
+            return {**outcome, "moved": {"run": snapshot.difference(before, self._look())}}
+        moved = {"check": snapshot.difference(before, self._look())}
+        outcome["run"] = self._call(case, task_vars, check=False)
+        between = self._settled()
+        outcome["again"] = self._call(case, task_vars, check=False)
+        return {**outcome, "moved": {**moved, "again": snapshot.difference(between, self._look())}}
 
     def _look(self) -> snapshot.Snapshot:
         return snapshot.take(self._lab, self._places)
 
     def _settled(self) -> snapshot.Snapshot:
-        """The lab once controllers and kubelets have done what earlier changes made them do."""
+        """The lab once controllers have done what earlier changes made them do."""
+        now = self._look()
         deadline = time.monotonic() + SETTLE_SECONDS
-        now, later = self._look(), self._look()
-        while snapshot.difference(now, later) and time.monotonic() < deadline:
+        while "cluster" in self._places and time.monotonic() < deadline:
+            before, now = now, self._look()
+            if not snapshot.difference(before, now):
+                break
             time.sleep(0.5)
-            now, later = later, self._look()
-        return later
+        return now
 
     def _call(self, case: Result, task_vars: t.Any, check: bool) -> Result:
         """Run the module as a task would; its action plugin if it has one."""

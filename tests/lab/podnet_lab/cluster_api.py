@@ -78,16 +78,22 @@ class ClusterApi:
         self._thread.close()
 
     def request(
-        self, method: str, path: str, query: t.Mapping[str, str] | None = None, body: t.Any = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        query: t.Mapping[str, str] | None = None,
+        body: t.Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> str:
         """One call; returns the body as text."""
-        return self._thread.call(self._request, method, path, query or {}, body, content_type)
+        return self._thread.call(self._request, method, path, query or {}, body, content_type, accept)
 
-    def _request(self, method: str, path: str, query: t.Mapping[str, str], body: t.Any, content_type: str) -> str:
+    def _request(self, method: str, path: str, query: t.Mapping[str, str], body: t.Any, content_type: str, accept: str) -> str:
         import urllib3
 
         url = self._host + path + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         data = None if body is None else json.dumps(body).encode()
         try:
             response = self._pool.request(method, url, headers=headers, body=data, timeout=30, retries=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import subprocess
 import sys
@@ -47,5 +48,8 @@ def run(inventory: Path, variables: t.Mapping[str, t.Any], *options: str) -> Out
     """Run it with extra variables; what environment variables say to Ansible stays as it is."""
     program = str(Path(sys.executable).with_name("ansible-playbook"))
     command = [program, f"--inventory={inventory}", PLAYBOOK, "--extra-vars", json.dumps(dict(variables)), *options]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false"}
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     return Outcome(done.returncode, done.stdout)

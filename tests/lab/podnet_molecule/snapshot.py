@@ -3,18 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a lab is like at one moment, line by line, so that two moments can be compared.
 
-Left out is only what changes by itself: heartbeats of nodes, Leases, Events, counters, and neighbours that were learnt.
+Left out is only what changes by itself: what kubelets tell of nodes and of containers that have ended, Leases, Events, counters, and
+neighbours that were learnt.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
 import typing as t
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from podnet_lab.cluster_api import ClusterApi, Object
+from podnet_lab.cluster_api import ApiRefusal, ClusterApi, Object
 from podnet_lab.lab import Lab
 
 Snapshot = dict[str, list[str]]
@@ -22,8 +25,14 @@ Snapshot = dict[str, list[str]]
 
 NODE_SCRIPT = Path(__file__).with_name("node_snapshot.sh")
 SECTION = "== "
+READ_WHOLE = ("Node", "Pod")
+"""Kinds of which the kubelet writes the status whenever it likes."""
 RESTLESS_GROUPS = ("events.k8s.io", "coordination.k8s.io", "metrics.k8s.io")
 RESTLESS = ("events", "componentstatuses", "bindings")
+DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+BUSY = 429
+STORAGE_SECONDS = 10.0
 OWN_LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 # It follows from spec.unschedulable, a moment later.
 FOLLOWING_TAINTS = ("node.kubernetes.io/unschedulable",)
@@ -62,25 +71,42 @@ def load(path: Path) -> Snapshot:
 
 def _cluster(lab: Lab) -> Snapshot:
     with lab.api() as api:
-        objects = sorted(line for path, kind in resources(api) if kind != "Node" for line in lines_of(kind, api.items(path)))
-        nodes = sorted(line for node in api.items("/api/v1/nodes") for line in node_lines(node))
-        locks = sorted(line for lease in api.items(OWN_LEASE) for line in lock_lines(lease))
-    return {"cluster objects": objects, "cluster nodes": nodes, "cluster locks": locks}
+        objects = [line for path, kind in resources(api) if kind not in READ_WHOLE for line in lines_of(kind, listed(api, path, METADATA))]
+        pods = [line for pod in listed(api, "/api/v1/pods") for line in pod_lines(pod)]
+        nodes = [line for node in listed(api, "/api/v1/nodes") for line in node_lines(node)]
+        locks = [line for lease in listed(api, OWN_LEASE) for line in lock_lines(lease)]
+    parts = {"objects": objects, "pods": pods, "nodes": nodes, "locks": locks}
+    return {f"cluster {name}": sorted(lines) for name, lines in parts.items()}
 
 
 def resources(api: ClusterApi) -> list[tuple[str, str]]:
     """Path and kind of everything that can be listed, in the preferred version of each group."""
-    versions = ["/api/v1"]
-    versions += [f"/apis/{group['preferredVersion']['groupVersion']}" for group in api.get("/apis")["groups"] if group["name"] not in RESTLESS_GROUPS]
     found = []
-    for version in versions:
-        listed = api.get_or_none(version) or {}  # the group of a definition that is just being removed
-        found += [
-            (f"{version}/{resource['name']}", resource["kind"])
-            for resource in listed.get("resources", [])
-            if "list" in resource["verbs"] and "/" not in resource["name"] and resource["name"] not in RESTLESS
-        ]
+    for root in ("/api", "/apis"):
+        for group in json.loads(api.request("GET", root, accept=DISCOVERY))["items"]:
+            name = group["metadata"].get("name", "")
+            version = group["versions"][0]
+            prefix = f"/apis/{name}/{version['version']}" if name else f"/api/{version['version']}"
+            found += [
+                (f"{prefix}/{resource['resource']}", resource["responseKind"]["kind"])
+                for resource in version.get("resources", [])
+                if "list" in resource["verbs"] and name not in RESTLESS_GROUPS and resource["resource"] not in RESTLESS
+            ]
     return found
+
+
+def listed(api: ClusterApi, path: str, accept: str = "application/json") -> list[Object]:
+    """The objects of a collection; none when its definition has just been removed, and again while it is just being made."""
+    deadline = time.monotonic() + STORAGE_SECONDS
+    while True:
+        try:
+            return list(json.loads(api.request("GET", path, accept=accept))["items"])
+        except ApiRefusal as error:
+            if error.status == 404:
+                return []
+            if error.status != BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
 
 
 def lines_of(kind: str, items: Iterable[Object]) -> list[str]:
@@ -101,6 +127,19 @@ def last_writer(item: Object) -> str:
         return ""
     last = max(entries, key=lambda entry: str(entry["time"]))
     return f" by {last.get('manager')} at {last['time']}"
+
+
+def pod_lines(pod: Object) -> list[str]:
+    """A pod without what its kubelet tells of containers that have ended; none when it is told to end."""
+    metadata, status = pod["metadata"], pod.get("status", {})
+    if metadata.get("deletionTimestamp"):
+        return []
+    conditions = {condition["type"]: condition["status"] for condition in status.get("conditions") or []}
+    own = {"labels": metadata.get("labels"), "annotations": metadata.get("annotations"), "spec": pod["spec"]}
+    digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:12]
+    restarts = [container["restartCount"] for container in status.get("containerStatuses") or []]
+    state = f"{status.get('phase')} ready {conditions.get('Ready')} address {status.get('podIP')} restarts {restarts}"
+    return [f"{full_name(pod)} {metadata['uid']} content {digest} {state}"]
 
 
 def node_lines(node: Object) -> list[str]:

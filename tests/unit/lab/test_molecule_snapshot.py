@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+from podnet_lab.cluster_api import ApiRefusal
 from podnet_molecule import snapshot
 
 NODE = {
@@ -82,31 +86,79 @@ def test_sections_of_the_script():
     assert snapshot.parse_sections(text) == {"links": ["eth0: mtu 1500", "lo: mtu 65536"], "units": []}
 
 
+def a_pod(**parts):
+    pod = {
+        "metadata": {"namespace": "demo", "name": "web-0", "uid": "u1", "resourceVersion": "1", "labels": {"app": "web"}},
+        "spec": {"nodeName": "n1"},
+        "status": {"phase": "Running", "podIP": "10.244.1.7", "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+    return {**pod, **{key: {**pod[key], **value} for key, value in parts.items()}}
+
+
+def test_what_a_kubelet_tells_of_ended_containers_is_no_difference():
+    later = a_pod(metadata={"resourceVersion": "2"}, status={"initContainerStatuses": []})
+    assert snapshot.pod_lines(later) == snapshot.pod_lines(a_pod())
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"metadata": {"uid": "u2"}},
+        {"metadata": {"labels": {"app": "other"}}},
+        {"spec": {"nodeName": "n2"}},
+        {"status": {"podIP": "10.244.1.8"}},
+        {"status": {"conditions": [{"type": "Ready", "status": "False"}]}},
+        {"status": {"containerStatuses": [{"restartCount": 1}]}},
+    ],
+)
+def test_another_pod_is_a_difference(parts):
+    assert snapshot.pod_lines(a_pod(**parts)) != snapshot.pod_lines(a_pod())
+
+
+def test_a_pod_that_is_told_to_end_is_gone():
+    assert snapshot.pod_lines(a_pod(metadata={"deletionTimestamp": "2026-11-25T02:00:00Z"})) == []
+
+
+def group(name, *resources):
+    entries = [{"resource": plural, "responseKind": {"kind": kind}, "verbs": verbs} for plural, kind, verbs in resources]
+    return {"metadata": {"name": name} if name else {}, "versions": [{"version": "v1", "resources": entries}]}
+
+
 class Api:
-    """Answers of an API server with one group that is just being removed."""
+    """Answers of an API server."""
 
-    def get(self, path):
-        assert path == "/apis"
-        names = ("apps", "events.k8s.io", "crd.projectcalico.org")
-        return {"groups": [{"name": name, "preferredVersion": {"groupVersion": f"{name}/v1"}} for name in names]}
+    def __init__(self, *answers):
+        self.answers = list(answers)
 
-    def get_or_none(self, path):
-        verbs = ["get", "list"]
-        return {
-            "/api/v1": {
-                "resources": [
-                    {"name": "pods", "kind": "Pod", "verbs": verbs},
-                    {"name": "pods/log", "kind": "Pod", "verbs": ["get"]},
-                    {"name": "bindings", "kind": "Binding", "verbs": ["create"]},
-                    {"name": "events", "kind": "Event", "verbs": verbs},
-                ]
-            },
-            "/apis/apps/v1": {"resources": [{"name": "daemonsets", "kind": "DaemonSet", "verbs": verbs}]},
-        }.get(path)
+    def request(self, method, path, accept):
+        assert method == "GET"
+        if path in ("/api", "/apis"):
+            assert accept == snapshot.DISCOVERY
+            core = group("", ("pods", "Pod", ["list"]), ("bindings", "Binding", ["create"]), ("events", "Event", ["list"]))
+            groups = [group("apps", ("daemonsets", "DaemonSet", ["get", "list"])), group("events.k8s.io", ("events", "Event", ["list"]))]
+            return json.dumps({"items": [core] if path == "/api" else groups})
+        answer = self.answers.pop(0)
+        if isinstance(answer, int):
+            raise ApiRefusal(method, path, answer, "no")
+        return json.dumps({"items": answer})
 
 
 def test_everything_that_can_be_listed():
     assert snapshot.resources(Api()) == [("/api/v1/pods", "Pod"), ("/apis/apps/v1/daemonsets", "DaemonSet")]
+
+
+def test_a_collection_whose_storage_is_just_being_made(monkeypatch):
+    monkeypatch.setattr(snapshot.time, "sleep", lambda seconds: None)
+    assert snapshot.listed(Api(429, [{"kind": "IPPool"}]), "/apis/crd.projectcalico.org/v1/ippools") == [{"kind": "IPPool"}]
+
+
+def test_a_collection_that_is_gone():
+    assert snapshot.listed(Api(404), "/apis/crd.projectcalico.org/v1/ippools") == []
+
+
+def test_another_refusal_is_an_error():
+    with pytest.raises(ApiRefusal):
+        snapshot.listed(Api(403), "/api/v1/secrets")
 
 
 def test_kept_for_a_later_step(tmp_path):
