@@ -51,7 +51,7 @@ def environments() -> tuple[dict[str, Path], dict[str, str]]:
 
 def prepare() -> Plan:
     """Programs and environments."""
-    needed = [*packages.missing(), *environment.missing_packages()]
+    needed = [*packages.missing(packages.PROGRAMS), *environment.missing_packages()]
     if needed:
         print(f"installing {' '.join(needed)} ...", flush=True)
         packages.install(needed)

@@ -24,7 +24,7 @@ class MissingPackages(Exception):
     """Packages are missing and could not be installed; the text says how to get them."""
 
 
-def missing(programs: t.Mapping[str, str] = PROGRAMS) -> list[str]:
+def missing(programs: t.Mapping[str, str]) -> list[str]:
     """Packages of the programs that are not there; folders of the administrator count even if the PATH lacks them."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     return sorted({package for program, package in programs.items() if not shutil.which(program, path=path)})

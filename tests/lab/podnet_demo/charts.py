@@ -91,8 +91,8 @@ def starts(nodes: Sequence[Record]) -> list[float]:
 
 def pairs(rows: Sequence[Pair], unit: str, digits: int, title: str, inner: float = 0.0, width: float = 340.0) -> Markup:
     """Before and after as two bars each, from zero; what lies below C(inner) is drawn pale, because it is the same for both."""
-    bar, gap, head, right = 14.0, 3.0, 20.0, 52.0 + len(unit) * CHARACTER_WIDTH
-    block = head + 2 * (bar + gap) + 12
+    thickness, gap, head, right = 14.0, 3.0, 20.0, 52.0 + len(unit) * CHARACTER_WIDTH
+    block = head + 2 * (thickness + gap) + 12
     values = [value for row in rows for value in (row.before, row.after, *row.dots_before, *row.dots_after) if value is not None]
     scale = (width - right) / max([*values, 1e-9])
     picture = Svg(width, block * len(rows), title)
@@ -100,15 +100,15 @@ def pairs(rows: Sequence[Pair], unit: str, digits: int, title: str, inner: float
         y = i * block
         picture.text(0, y + 13, row.label, "label")
         for j, (name, value, dots) in enumerate((("before", row.before, row.dots_before), ("after", row.after, row.dots_after))):
-            at = y + head + j * (bar + gap)
+            at = y + head + j * (thickness + gap)
             if value is None:
                 picture.text(0, at + 11, f"{name}: not measured", "axis")
                 continue
             text = f"{value:,.{digits}f}{unit}"
-            picture.rect(0, at, value * scale, bar, name, f"{row.label}, {name}: {text}", radius=1.5)
+            picture.rect(0, at, value * scale, thickness, name, f"{row.label}, {name}: {text}", radius=1.5)
             if inner:
-                picture.rect(0, at, min(inner, value) * scale, bar, "inner")
+                picture.rect(0, at, min(inner, value) * scale, thickness, "inner")
             for dot in dots:
-                picture.circle(dot * scale, at + bar / 2, 2.6, "dot")
+                picture.circle(dot * scale, at + thickness / 2, 2.6, "dot")
             picture.text(max([value, *dots]) * scale + 7, at + 11, text, "value" if name == "after" else "value muted")
     return picture.markup()

@@ -32,7 +32,8 @@ CONNECT = "import socket, sys; sys.exit(not socket.create_connection((sys.argv[1
 
 def read(name: str) -> list[Object]:
     """The objects of one of the manifests."""
-    return [item for item in yaml.safe_load_all((FOLDER / name).read_text(encoding="utf-8")) if item]
+    document: Object = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
+    return list(document["items"]) if document["kind"] == "List" else [document]
 
 
 def config_map(name: str, data: t.Mapping[str, str]) -> Object:

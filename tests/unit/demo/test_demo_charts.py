@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 import demo_sample as sample
 import pytest
@@ -22,7 +22,7 @@ def test_every_phase_of_every_node_is_a_bar_inside_the_picture() -> None:
     picture = parsed(charts.node_bars(NODES, 1000))
     bars = [rect for rect in picture.iter("{http://www.w3.org/2000/svg}rect") if rect.get("class", "").startswith("phase")]
     assert len(bars) == 15
-    assert max(float(bar.get("x", 0)) + float(bar.get("width", 0)) for bar in bars) <= 1000
+    assert max(float(rect.get("x", 0)) + float(rect.get("width", 0)) for rect in bars) <= 1000
 
 
 def test_a_journal_without_times_puts_the_nodes_one_after_the_other() -> None:

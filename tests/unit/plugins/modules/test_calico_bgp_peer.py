@@ -29,6 +29,7 @@ class Cluster(FakeKube):
     state = "Established"
     silent = ()
     bird = BIRD
+    refusal: Exception | None = None
 
     def create(self, path, body, dry_run=False):
         if path.endswith("/caliconodestatuses") and body["spec"]["node"] not in self.silent:
@@ -38,8 +39,8 @@ class Cluster(FakeKube):
 
     def run_in_pod(self, namespace, pod, container, command):
         self._call("EXEC", f"{namespace}/{pod}")
-        if isinstance(self.bird, Exception):
-            raise self.bird
+        if self.refusal is not None:
+            raise self.refusal
         return self.bird
 
 
@@ -159,7 +160,7 @@ def test_why_it_is_not_established(cluster):
 
 def test_without_the_right_to_ask_bird_the_state_explains(cluster):
     cluster.state = "Active"
-    cluster.bird = KubeError(403, "Forbidden", "no", "/exec")
+    cluster.refusal = KubeError(403, "Forbidden", "no", "/exec")
     with pytest.raises(calico_bgp_peer.Failure, match="an attempt to connect has failed"):
         run(cluster, wait=True, wait_timeout=0.02, node="n1")
 

@@ -36,7 +36,8 @@ class Node:
         self.places.programs.mkdir()
         self.places.caches[0].mkdir(parents=True)
 
-    def remember(self, name, config=FLANNEL, port="veth1", netns="/var/run/netns/gone", **more):
+    def remember(self, name, config=None, port="veth1", netns="/var/run/netns/gone", **more):
+        config = config or FLANNEL
         cached = {
             "containerId": f"id-{name}",
             "ifName": "eth0",
