@@ -12,7 +12,7 @@ version_added: 0.1.0
 author:
   - The podnet.cni authors (@podnet)
 description:
-  - Prints O(text) line by line, without quotes and without C(\\n), so that tables can be read in a terminal and in AWX.
+  - Prints O(text) line by line, without quotes and without C(\n), so that tables can be read in a terminal and in AWX.
   - With O(progress) it prints one line that says which node of how many is in which phase, for how long, and how many requests of a live
     prober have failed so far.
   - It never changes anything, works in check mode, and does nothing on the target; it does not even connect to it.
