@@ -11,6 +11,7 @@ import typing as t
 
 Size = t.Union[int, str]
 DEFAULT: tuple[Size, ...] = (1, "10%", "25%")
+LARGEST = 100_000
 _EXAMPLES = "give a number (1), a percentage ('10%') or a list of them ([1, '10%', '25%'])"
 
 
@@ -43,6 +44,8 @@ def _parse_one(part: t.Any) -> Size:
         raise _refuse(text, "is neither a number nor a percentage")
     if int(text) < 1:
         raise _refuse(text, "is less than one node (100% stands for all at once)")
+    if int(text) > LARGEST:  # Ansible counts up to it, however few nodes there are
+        raise _refuse(text, "is more nodes than a cluster can have (100% stands for all at once)")
     return int(text)
 
 

@@ -65,6 +65,8 @@ def test_sizes_are_read_from_whatever_a_person_or_a_survey_gives(given_value, si
         (1.5, ["'1.5'", "no whole number"]),
         ("NaN", ["'nan'", "no whole number"]),
         ("Infinity", ["'inf'", "no whole number"]),
+        ("7e14", ["'700000000000000'", "more nodes than a cluster can have (100% stands for all at once)"]),
+        (100_001, ["'100001'", "more nodes"]),
         ("0%", ["'0%'", "percentage"]),
         ("101%", ["'101%'", "percentage"]),
         ("12.5%", ["'12.5%'", "whole"]),
