@@ -27,10 +27,13 @@ def _give(monkeypatch: pytest.MonkeyPatch, arguments: t.Mapping[str, t.Any]) -> 
 def run_module(monkeypatch: pytest.MonkeyPatch, module_name: str, /, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
     """What a module returns, held against its documentation."""
     arguments = {"_ansible_remote_tmp": "/tmp", "_ansible_keep_remote_files": False, "_ansible_check_mode": check_mode, **options}
-    printed = io.StringIO()
+    printed, warned = io.StringIO(), []
+    # Where Ansible's controller code is loaded as well, warnings go to the terminal instead of into the results.
+    monkeypatch.setattr(basic.AnsibleModule, "warn", lambda module, text: warned.append(text))
     with _give(monkeypatch, arguments), contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as ended:
         documentation.module_of(module_name).main()
     results: dict[str, t.Any] = json.loads(printed.getvalue())
     assert bool(ended.value.code) == bool(results.get("failed"))
+    results["warnings"] = warned
     documentation.check_results(module_name, results, complete=not results.get("failed"))
     return results
