@@ -58,11 +58,9 @@ def _remove_others(target: Path, keep: set[str]) -> None:
     for folder, dummy, files in os.walk(target, topdown=False):
         for file in files:
             path = Path(folder) / file
-            if str(path.relative_to(target)) in keep or "tests/output" in folder:
-                continue
-            if path.parent.name == "__pycache__" and path.parent.with_name(f"{file.split('.')[0]}.py").exists():
-                continue
-            path.unlink(missing_ok=True)
+            compiled_from = path.parent.with_name(f"{file.split('.')[0]}.py") if path.parent.name == "__pycache__" else path
+            if str(compiled_from.relative_to(target)) not in keep and "tests/output" not in folder:
+                path.unlink(missing_ok=True)
         if not os.listdir(folder):
             os.rmdir(folder)
 

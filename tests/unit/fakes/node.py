@@ -210,16 +210,17 @@ class Node:
         return [*map(netfilter.parse_save, saved), *(self.run("nft", "list", *line.split()) for line in tables)]
 
 
-def can_make_namespaces() -> bool:
-    """Whether this test may make network namespaces here."""
-    return os.geteuid() == 0 and all(shutil.which(name) for name in ("ip", "bridge", "nft", "iptables-nft-restore"))
+PROGRAMS = ("ip", "bridge", "nft", "iptables-nft-restore", "iptables-legacy-restore")
 
 
 @pytest.fixture
 def node(tmp_path):
     """A node without anything of Flannel's; gone after the test."""
-    if not can_make_namespaces():
-        pytest.skip("needs root, iproute2, nftables and iptables")
+    if os.geteuid():
+        pytest.skip("makes a network namespace, which only root can")
+    missing = [program for program in PROGRAMS if not shutil.which(program)]
+    if missing:
+        pytest.fail(f"{', '.join(missing)} not found; `make unit` installs what the tests need: iproute2, nftables, iptables")
     name = f"podnet-test-{os.getpid()}"
     made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
     if made.returncode:

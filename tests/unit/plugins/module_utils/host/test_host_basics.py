@@ -120,8 +120,10 @@ def test_a_variant_of_iptables_that_cannot_be_read_is_an_error_and_not_an_empty_
 
 
 def test_nothing_to_restore_starts_no_program(monkeypatch):
-    monkeypatch.setattr(commands, "run", None)
+    ran = []
+    monkeypatch.setattr(commands, "run", lambda *words, **dummy: ran.append(words))
     netfilter.restore(netfilter.SaveProgram("nft", "ip", "iptables-nft-save", "iptables-nft"), "")
+    assert ran == []
 
 
 def test_rules_are_changed_with_the_restore_program_of_their_variant(monkeypatch):
