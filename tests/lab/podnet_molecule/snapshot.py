@@ -83,7 +83,7 @@ def resources(api: ClusterApi) -> list[tuple[str, str]]:
     """Path and kind of everything that can be listed, in the preferred version of each group."""
     found = []
     for root in ("/api", "/apis"):
-        for group in json.loads(api.request("GET", root, accept=DISCOVERY))["items"]:
+        for group in json.loads(api.request("GET", root, accept=DISCOVERY))["items"] or []:
             name = group["metadata"].get("name", "")
             version = group["versions"][0]
             prefix = f"/apis/{name}/{version['version']}" if name else f"/api/{version['version']}"
@@ -100,7 +100,7 @@ def listed(api: ClusterApi, path: str, accept: str = "application/json") -> list
     deadline = time.monotonic() + STORAGE_SECONDS
     while True:
         try:
-            return list(json.loads(api.request("GET", path, accept=accept))["items"])
+            return json.loads(api.request("GET", path, accept=accept))["items"] or []
         except ApiRefusal as error:
             if error.status == 404:
                 return []
