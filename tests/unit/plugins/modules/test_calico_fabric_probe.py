@@ -12,6 +12,7 @@ import time
 
 import pytest
 from ansible_collections.podnet.cni.plugins.modules import calico_fabric_probe as module
+from ansible_collections.podnet.cni.tests.unit.fakes.running import run_module
 
 PARAMS = {
     "state": "present",
@@ -213,3 +214,35 @@ def test_bad_options_are_named_with_value_and_remedy(change, words):
     problem = module.option_problem({**PARAMS, **change})
     assert problem and all(word in problem for word in words)
     assert module.option_problem(PARAMS) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"address": "10.244.1.0/26"}, "address: '10.244.1.0/26' is not an IP address; give one without prefix length"),
+        ({"port": 70000}, "port: 70000 is not a TCP port"),
+        ({"timeout": 0}, "timeout: 0.0 is not a duration"),
+        ({"targets": [{"node": "n2", "address": "10.244.2.200"}]}, "targets: they have no meaning with state=present; use state=probed"),
+        ({"state": "probed", "targets": [{"node": "n2", "address": "n2"}]}, "targets: n2: 'n2' is not an IP address"),
+        ({"state": "probed"}, "address: '192.0.2.77' is not on lo of this node; run the probe with state=present first"),
+        ({"cni_config_dir": "/nowhere"}, "cni_config_dir: '/nowhere' has no CNI configuration of Calico; wait until calico-node is Ready"),
+    ],
+)
+def test_bad_options_end_the_module(monkeypatch, tmp_path, options, words):
+    results = run_module(monkeypatch, "calico_fabric_probe", **{"address": "192.0.2.77", "state_dir": str(tmp_path), **options})
+    assert results["failed"]
+    assert words in results["msg"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("state", ["probed", "absent"])
+def test_nothing_to_do_in_check_mode_is_no_change(monkeypatch, tmp_path, state):
+    results = run_module(monkeypatch, "calico_fabric_probe", check_mode=True, address="192.0.2.77", state=state, state_dir=str(tmp_path))
+    assert not results["changed"]
+
+
+def test_a_configuration_that_cannot_be_read_is_told(monkeypatch, tmp_path):
+    (tmp_path / "10-calico.conflist").write_text("{")
+    results = run_module(monkeypatch, "calico_fabric_probe", address="192.0.2.77", state_dir=str(tmp_path), cni_config_dir=str(tmp_path))
+    assert results["failed"]
+    assert str(tmp_path / "10-calico.conflist") in results["msg"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 
 import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._host import commands
@@ -158,3 +159,29 @@ def test_a_node_without_iproute2_is_told(monkeypatch, tmp_path):
 def test_bad_options_end_the_module(monkeypatch):
     assert run_module(monkeypatch, "cni_probe", timeout=0)["msg"].startswith("timeout: 0.0 is not a duration")
     assert "missing required arguments: port" in run_module(monkeypatch, "cni_probe", tcp=[{"name": "x", "address": "10.0.0.1"}])["msg"]
+
+
+DNS_SERVER = """\
+import socket, struct, sys
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("127.0.0.1", 53))
+print("ready", flush=True)
+for code, records in ((3, 0), (0, 0), (0, 1)):
+    query, peer = sock.recvfrom(512)
+    assert b"\\x0akubernetes\\x07default\\x03svc\\x00" in query, query
+    sock.sendto(query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, records, 0, 0), peer)
+"""
+
+
+@pytest.mark.needs_root_netns
+def test_a_name_is_asked_for_until_the_server_has_a_record(node):  # noqa: F811
+    node.options.clear()
+    node.ip("link set lo up\n")
+    command = ["ip", "netns", "exec", node.name, sys.executable, "-c", DNS_SERVER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout.readline() == "ready\n"
+        results = node.module("cni_probe", dns=[{"server": "127.0.0.1", "name": "kubernetes.default.svc."}], timeout=5)
+    (check,) = results["checks"]
+    assert (check["ok"], check["attempts"], check["target"]) == (True, 3, "kubernetes.default.svc. at 127.0.0.1")
+    again = node.module("cni_probe", dns=[{"server": "127.0.0.1", "name": "kubernetes.default.svc."}], timeout=0.3)
+    assert "DNS query for kubernetes.default.svc. at 127.0.0.1: " in again["msg"]

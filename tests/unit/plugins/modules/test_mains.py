@@ -9,12 +9,14 @@ import functools
 import typing as t
 
 import pytest
+import yaml
 from ansible_collections.podnet.cni.plugins.module_utils._kube import calico_status
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import error_of
 from ansible_collections.podnet.cni.tests.unit.fakes import flannel
 from ansible_collections.podnet.cni.tests.unit.fakes.kube import FakeKube
 from ansible_collections.podnet.cni.tests.unit.fakes.running import run_module
+from ansible_collections.podnet.cni.tests.unit.plugins.module_utils.cni.test_calico_manifest import documents
 
 CALICO = "/apis/crd.projectcalico.org/v1"
 PEER = {"name": "tor", "peer_ip": "172.30.1.1", "as_number": 64512}
@@ -29,6 +31,19 @@ class Cluster(FakeKube):
             peer = {"peerIP": "172.30.1.1", "type": "GlobalPeer", "state": "Established", "since": "14:00"}
             body = {**body, "status": {"lastUpdated": "now", "bgp": {"peersV4": [peer]}}}
         return super().create(path, body, dry_run)
+
+    def apply(self, path, body, field_manager="podnet.cni", force=True, dry_run=False):
+        answer = super().apply(path, body, dry_run=dry_run)
+        if not dry_run:
+            stored = self.objects[path]
+            stored["metadata"]["managedFields"] = [{"manager": "podnet.cni", "operation": "Apply", "fieldsV1": {}}]
+            stored["status"] = {
+                "conditions": [{"type": "Established", "status": "True"}],
+                "desiredNumberScheduled": 2,
+                "updatedNumberScheduled": 2,
+                "numberReady": 2,
+            }
+        return answer
 
 
 @pytest.fixture
@@ -130,6 +145,69 @@ def test_a_cluster_without_calico_is_told(kube, call, module):
     results = call(module, **next(case.options for case in CASES if case.module == module))
     assert results["failed"]
     assert "podnet.cni.calico_install" in results["msg"]
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    path = tmp_path / "calico.yaml"
+    path.write_text(yaml.safe_dump_all(documents()))
+    return str(path)
+
+
+def test_calico_is_installed_from_a_file_once(kube, call, manifest):
+    predicted = call("calico_install", manifest=manifest, check_mode=True)
+    assert kube.writes() == []
+    done = call("calico_install", manifest=manifest)
+    assert predicted["applied"] == done["applied"] == ["CustomResourceDefinition ippools.crd.projectcalico.org", *done["applied"][1:]]
+    assert done["daemonset"] == {"desired": 2, "ready": 2, "updated": 2}
+    assert not call("calico_install", manifest=manifest)["changed"]
+    assert call("calico_install", manifest=manifest, stage="crds")["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "words"),
+    [
+        ("{", {}, "is not YAML"),
+        ("kind: ConfigMap\n", {"sha256": "0" * 64}, "sha256: the manifest '"),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n", {}, "it has no ConfigMap calico-config"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_is_told(kube, call, tmp_path, content, options, words):
+    path = tmp_path / "calico.yaml"
+    path.write_text(content)
+    results = call("calico_install", manifest=str(path), **options)
+    assert results["failed"]
+    assert words in results["msg"]
+    assert kube.writes() == []
+
+
+def test_a_rollout_that_does_not_end_tells_the_nodes(kube, call, manifest):
+    plain = kube.apply
+
+    def apply(path, body, **options):
+        answer = plain(path, body, **options)
+        if body["kind"] == "DaemonSet":
+            kube.objects[path]["status"]["numberReady"] = 1
+        return answer
+
+    kube.apply = apply
+    pod = {"metadata": {"name": "calico-node-x", "namespace": "kube-system", "labels": {"k8s-app": "calico-node"}}, "spec": {"nodeName": "n2"}}
+    kube.add("/api/v1/namespaces/kube-system/pods", {**pod, "status": {"phase": "Pending"}})
+    results = call("calico_install", manifest=manifest, wait_timeout=0.1)
+    assert results["failed"]
+    assert results["not_ready"] == {"n2": "phase Pending"}
+    assert "node n2: phase Pending" in results["msg"]
+
+
+def test_what_the_api_refuses_of_a_manifest_is_told_with_what_was_applied(kube, call, manifest):
+    @kube.on
+    def refused(method, path, body):
+        if method == "APPLY" and body["kind"] == "DaemonSet":
+            raise error_of(422, "Invalid", "unknown field spec.x", path)
+
+    results = call("calico_install", manifest=manifest)
+    assert "the cluster's API refused DaemonSet calico-node: unknown field spec.x" in results["msg"]
+    assert results["applied"][0] == "CustomResourceDefinition ippools.crd.projectcalico.org"
 
 
 def test_a_lock_that_was_taken_over_is_a_warning(kube, call):
