@@ -20,22 +20,40 @@ _RESOLUTION = "projectcalico/bird:nest/rt-table.c"
 _MOST = 4
 
 
-def _ipv4_routes(node: Facts) -> list[tuple[ipaddress.IPv4Network, Facts]]:
-    routes = [route for route in node.get("routes") or [] if route.get("table", "main") == "main" and ":" not in route["destination"]]
-    return [(ipaddress.IPv4Network(route["destination"], strict=False), route) for route in routes]
+class Routes:
+    """The IPv4 routes of a node's main table, to be asked many times: a cluster has as many destinations as nodes and blocks."""
+
+    def __init__(self, node: Facts) -> None:
+        self.all: list[Facts] = [
+            route for route in node.get("routes") or [] if route.get("table", "main") == "main" and ":" not in route["destination"]
+        ]
+        self._best: dict[tuple[int, int], Facts] = {}
+        for route in self.all:
+            key = _key(route["destination"])
+            if key not in self._best or _rank(route) > _rank(self._best[key]):
+                self._best[key] = route
+        self._lengths = sorted({length for length, dummy in self._best}, reverse=True)
+
+    def best(self, destination: str) -> Facts | None:
+        """The route that the node takes to an address or a block: the longest prefix, and of equal ones as C(_rank) says."""
+        longest, bits = _key(destination)
+        for length in self._lengths:
+            route = self._best.get((length, bits >> (longest - length))) if length <= longest else None
+            if route is not None:
+                return route
+        return None
 
 
-def best_route(node: Facts, destination: str) -> Facts | None:
-    """The route that a node takes to an address or a block. Of equal prefixes a direct link wins, then BIRD's, as in BIRD's own table."""
+def _key(destination: str) -> tuple[int, int]:
+    """Prefix length and the bits of a prefix."""
+    network = ipaddress.IPv4Network(destination, strict=False)
+    return network.prefixlen, int(network.network_address) >> (32 - network.prefixlen)
 
-    def rank(entry: tuple[ipaddress.IPv4Network, Facts]) -> tuple[int, int]:
-        network, route = entry
-        direct = route.get("protocol") == "kernel" and not route.get("gateway")
-        return network.prefixlen, 2 if direct else int(route.get("protocol") == BIRD)
 
-    target = ipaddress.IPv4Network(destination)
-    matching = [entry for entry in _ipv4_routes(node) if target.subnet_of(entry[0])]
-    return max(matching, key=rank)[1] if matching else None
+def _rank(route: Facts) -> int:
+    """Of equal prefixes a direct link wins, then BIRD's, as in BIRD's own table."""
+    direct = route.get("protocol") == "kernel" and not route.get("gateway")
+    return 2 if direct else int(route.get("protocol") == BIRD)
 
 
 def exported_node_subnets(cluster: Facts, nodes: t.Mapping[str, Facts]) -> t.Iterator[Finding]:
@@ -46,8 +64,9 @@ def exported_node_subnets(cluster: Facts, nodes: t.Mapping[str, Facts]) -> t.Ite
     addresses = {address: node["name"] for node in cluster.get("nodes") or [] for address in node.get("internal_ips") or [] if ":" not in address}
     learned: dict[str, dict[str, list[str]]] = {}
     for name, facts in nodes.items():
+        routes_of_node = Routes(facts)
         for address, other in addresses.items():
-            route = best_route(facts, address) if other != name else None
+            route = routes_of_node.best(address) if other != name else None
             if route and route.get("protocol") == BIRD:
                 text = str(route["destination"]) + (f" via {route['gateway']}" if route.get("gateway") else "")
                 learned.setdefault(name, {}).setdefault(text, []).append(other)
@@ -72,7 +91,7 @@ def exported_node_subnets(cluster: Facts, nodes: t.Mapping[str, Facts]) -> t.Ite
 def unreachable_routes(nodes: t.Mapping[str, Facts]) -> t.Iterator[Finding]:
     """Routes whose next hop BIRD could not resolve."""
     for name in natural(nodes):
-        routes = [route for dummy, route in _ipv4_routes(nodes[name]) if route.get("protocol") == BIRD and route.get("type") in _FAULTS]
+        routes = [route for route in Routes(nodes[name]).all if route.get("protocol") == BIRD and route.get("type") in _FAULTS]
         if routes:
             yield Finding(
                 "route-unreachable",
@@ -128,7 +147,8 @@ def missing_block_routes(cluster: Facts, nodes: t.Mapping[str, Facts], severity:
         if block.get("node") and block.get("allocated") and ":" not in block["cidr"]
     ]
     for name in natural(nodes):
-        missing = [(block, owner) for block, owner in blocks if owner != name and not _is_usable_bgp_route(best_route(nodes[name], block))]
+        routes = Routes(nodes[name])
+        missing = [(block, owner) for block, owner in blocks if owner != name and not _is_usable_bgp_route(routes.best(block))]
         if missing:
             yield Finding(
                 "block-route-missing",

@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+import time
+
 import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._plan import routing
 from ansible_collections.podnet.cni.tests.unit.fixtures.facts import Lab, moved_lab, route
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def findings(lab, names=None):
@@ -146,9 +151,47 @@ def test_the_longest_prefix_wins_and_of_equal_ones_the_direct_link():
             route("10.2.0.0/16", "10.0.0.3", "bird", table="200"),
         ]
     }
-    assert routing.best_route(node, "10.0.0.7")["protocol"] == "kernel"
-    assert routing.best_route(node, "10.1.0.7")["protocol"] == "bird"
-    assert routing.best_route(node, "10.1.0.0/26")["protocol"] == "bird"
-    assert routing.best_route(node, "10.1.0.0/16")["destination"] == "0.0.0.0/0"
-    assert routing.best_route(node, "10.2.0.7")["destination"] == "0.0.0.0/0"
-    assert routing.best_route({"routes": node["routes"][1:]}, "9.9.9.9") is None
+    routes = routing.Routes(node)
+    assert routes.best("10.0.0.7")["protocol"] == "kernel"
+    assert routes.best("10.1.0.7")["protocol"] == "bird"
+    assert routes.best("10.1.0.0/26")["protocol"] == "bird"
+    assert routes.best("10.1.0.0/16")["destination"] == "0.0.0.0/0"
+    assert routes.best("10.2.0.7")["destination"] == "0.0.0.0/0"
+    assert routing.Routes({"routes": node["routes"][1:]}).best("9.9.9.9") is None
+    assert routing.Routes({}).best("9.9.9.9") is None
+
+
+NETWORKS = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 32)).map(lambda pair: str(ipaddress.IPv4Network(pair, strict=False)))
+
+
+@given(st.lists(st.one_of(NETWORKS, st.sampled_from(["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "0.0.0.0/0"])), max_size=12), NETWORKS)
+def test_the_best_route_is_the_longest_of_those_that_hold_the_destination(destinations, wanted):
+    found = routing.Routes({"routes": [route(destination, "10.9.9.9", "boot") for destination in destinations]}).best(wanted)
+    holding = [network for network in map(ipaddress.IPv4Network, destinations) if ipaddress.IPv4Network(wanted).subnet_of(network)]
+    longest = max((network.prefixlen for network in holding), default=None)
+    assert (found and ipaddress.IPv4Network(found["destination"]).prefixlen) == longest
+
+
+def big_cluster(number):
+    """Nodes that each have a route to every other node's podCIDR and to its four blocks."""
+    lab = moved_lab()
+    template, facts = lab.node("n3"), lab.nodes["n3"]
+    cidrs = {f"m{index}": f"10.{64 + index // 256}.{index % 256}.0/24" for index in range(number)}
+    blocks = [(str(block), name) for name, cidr in cidrs.items() for block in ipaddress.IPv4Network(cidr).subnets(new_prefix=26)]
+    routes = facts["routes"] + [route(cidr, "172.30.1.9", "boot") for cidr in cidrs.values()]
+    routes += [route(block, "172.30.2.1", "bird") for block, dummy in blocks]
+    for index, name in enumerate(cidrs):
+        address = f"172.31.{index // 256}.{index % 256}"
+        lab.cluster["nodes"].append({**template, "name": name, "internal_ips": [address]})
+        lab.nodes[name] = {**facts, "routes": routes}
+    lab.calico["blocks"] += [{"cidr": block, "node": name, "allocated": 1, "free": 63} for block, name in blocks]
+    return lab
+
+
+def test_many_nodes_are_judged_in_seconds():
+    """Work that grows with nodes times nodes times routes would take minutes here, and hours for 500 nodes."""
+    lab = big_cluster(200)
+    began = time.process_time()
+    assert findings(lab) == []
+    assert [item.nodes for item in missing(lab)] == [("n1",), ("n2",), ("n3",)]
+    assert time.process_time() - began < 20
