@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tooling import debian_python
 from tooling.places import ROOT, cache_folder, key_of
 
 # Which Python versions an ansible-core supports on the controller (its package metadata says so).
@@ -55,17 +56,29 @@ def candidates(version: tuple[int, int]) -> list[str]:
     return found + [str(path) for path in sorted(pyenv.glob(f"{version[0]}.{version[1]}.*/bin/{name}"))]
 
 
-def find_python(versions: tuple[tuple[int, int], ...]) -> str:
+def installed_python(versions: tuple[tuple[int, int], ...]) -> str | None:
     """The first working interpreter of one of the versions, in their order."""
     for version in versions:
         for program in candidates(version):
             if interpreter_version(program) == version:
                 return program
+    return None
+
+
+def find_python(versions: tuple[tuple[int, int], ...]) -> str:
+    """An interpreter of one of the versions: an installed one, else one of another Debian release."""
+    program = installed_python(versions)
+    if program:
+        return program
     wanted = " or ".join(f"{major}.{minor}" for major, minor in versions)
-    raise MissingPython(
-        f"no working Python {wanted} with venv was found on the PATH or under pyenv; "
-        "on Debian 12 install 3.11 with: apt-get install python3 python3-venv"
-    )
+    problem = f"no working Python {wanted} with venv was found on the PATH or under pyenv"
+    for version in versions:
+        if version in debian_python.SUITES:
+            try:
+                return debian_python.ensure(version)
+            except debian_python.NotHere as exc:
+                raise MissingPython(f"{problem}; {exc}") from exc
+    raise MissingPython(problem)
 
 
 def missing_python(versions: tuple[tuple[int, int], ...]) -> str:
@@ -79,7 +92,7 @@ def missing_python(versions: tuple[tuple[int, int], ...]) -> str:
 
 def missing_packages() -> list[str]:
     """The Debian package that makes the system's Python able to make environments, when no other Python is."""
-    return ["python3-venv"] if missing_python(PYTHONS["core-2.19"]) else []
+    return [] if installed_python(PYTHONS["core-2.19"]) else ["python3-venv"]
 
 
 def newest() -> str:
@@ -99,7 +112,7 @@ def ensure(name: str) -> Path:
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             print(f"making the environment {name} with {python} ...", file=sys.stderr, flush=True)
-            subprocess.run([python, "-m", "venv", str(folder)], check=True)
+            debian_python.make_environment(python, folder)
             pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)]
             subprocess.run(pip, check=True, stdout=sys.stderr)
             (folder / "complete").touch()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from tooling import artifact, check, environment, packages, tree
+from tooling import artifact, check, debian_python, environment, packages, tree
 from tooling.places import tree_folder
 
 HERE = sys.version_info[:2]
@@ -49,6 +49,38 @@ def test_the_interpreter_at_hand_is_found_and_another_is_not():
     assert environment.interpreter_version(environment.find_python((HERE,))) == HERE
     assert environment.missing_python((HERE,)) == ""
     assert "no working Python 3.99 or 3.98" in environment.missing_python(((3, 99), (3, 98)))
+
+
+TARGETS = """\
+Docker main bookworm http://else.example/docker/
+Debian main bookworm-updates http://mirror.example/debian/
+Debian main bookworm-security http://mirror.example/debian-security/
+Debian main bookworm http://mirror.example/debian/
+"""
+
+
+def test_other_releases_come_from_the_mirror_of_this_one():
+    assert debian_python.mirror_of(TARGETS) == "http://mirror.example/debian/"
+    assert debian_python.mirror_of("Ubuntu main noble http://mirror.example/ubuntu/\n") is None
+
+
+def test_without_apt_there_is_no_python_of_another_release(monkeypatch, tmp_path):
+    monkeypatch.setenv("PODNET_CACHE", str(tmp_path))
+    monkeypatch.setattr(debian_python.shutil, "which", lambda name: None)
+    monkeypatch.setattr(environment, "installed_python", lambda versions: None)
+    with pytest.raises(environment.MissingPython, match="no working Python 3.12 or 3.13 .*; Python 3.13 of Debian trixie can be unpacked only where"):
+        environment.find_python(((3, 12), (3, 13)))
+    assert [path.name for path in (tmp_path / "pythons").iterdir()] == ["lock"]
+
+
+def test_an_installed_python_is_preferred(monkeypatch):
+    monkeypatch.setattr(debian_python, "ensure", lambda version: "of another release")
+    assert environment.interpreter_version(environment.find_python((HERE, (3, 13)))) == HERE
+
+
+def test_every_version_that_is_wanted_has_a_release():
+    assert environment.OLDEST_TARGET in debian_python.SUITES
+    assert all(set(versions) & set(debian_python.SUITES) for versions in environment.PYTHONS.values())
 
 
 def test_a_program_that_only_looks_like_an_interpreter_is_passed_over(tmp_path):
