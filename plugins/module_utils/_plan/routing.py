@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import typing as t
 
@@ -20,15 +21,16 @@ _RESOLUTION = "projectcalico/bird:nest/rt-table.c"
 _MOST = 4
 
 
+def _ipv4_routes(node: Facts) -> list[Facts]:
+    return [route for route in node.get("routes") or [] if route.get("table", "main") == "main" and ":" not in route["destination"]]
+
+
 class Routes:
     """The IPv4 routes of a node's main table, to be asked many times: a cluster has as many destinations as nodes and blocks."""
 
     def __init__(self, node: Facts) -> None:
-        self.all: list[Facts] = [
-            route for route in node.get("routes") or [] if route.get("table", "main") == "main" and ":" not in route["destination"]
-        ]
         self._best: dict[tuple[int, int], Facts] = {}
-        for route in self.all:
+        for route in _ipv4_routes(node):
             key = _key(route["destination"])
             if key not in self._best or _rank(route) > _rank(self._best[key]):
                 self._best[key] = route
@@ -44,6 +46,7 @@ class Routes:
         return None
 
 
+@functools.lru_cache(maxsize=65536)  # all nodes have routes to the same destinations
 def _key(destination: str) -> tuple[int, int]:
     """Prefix length and the bits of a prefix."""
     network = ipaddress.IPv4Network(destination, strict=False)
@@ -91,7 +94,7 @@ def exported_node_subnets(cluster: Facts, nodes: t.Mapping[str, Facts]) -> t.Ite
 def unreachable_routes(nodes: t.Mapping[str, Facts]) -> t.Iterator[Finding]:
     """Routes whose next hop BIRD could not resolve."""
     for name in natural(nodes):
-        routes = [route for route in Routes(nodes[name]).all if route.get("protocol") == BIRD and route.get("type") in _FAULTS]
+        routes = [route for route in _ipv4_routes(nodes[name]) if route.get("protocol") == BIRD and route.get("type") in _FAULTS]
         if routes:
             yield Finding(
                 "route-unreachable",
