@@ -110,8 +110,10 @@ def test_objects_that_were_made_are_removed_when_another_cannot_be():
 
 def test_objects_that_somebody_else_removed_do_not_matter():
     kube = FakeKube()
-    with calico_status.StatusObjects(kube, V1, "tor", ["n1"]):
+    with calico_status.StatusObjects(kube, V1, "tor", ["n1"]) as statuses:
+        assert statuses.created == ["podnet-tor-n1"]
         kube.objects.clear()
+    assert [method for method, path in kube.writes()] == ["POST", "DELETE"]
 
 
 def test_only_reports_of_our_own_objects_count():
