@@ -135,7 +135,7 @@ def test_each_pod_is_evicted_or_stays_or_is_none_of_our_business(pods, include_h
 )
 def test_errors_by_status(status, kind):
     error = errors.error_of(status, "Reason", "", "/path")
-    assert type(error) is kind
+    assert error.__class__ == kind
     assert str(error) == "/path: Reason"
     assert str(errors.error_of(status, "", "", "/path")) == f"/path: {status}"
     assert str(errors.error_of(status, "Reason", "what happened", "/path")) == "/path: what happened"
