@@ -392,7 +392,7 @@ class Ipam:
         if current is None:
             current = self.kube.get_or_none(path)
         spec = (current or {}).get("spec") or {}
-        if current and all(spec.get(field) == value for field, value in wanted.items()):
+        if current and all(spec.get(field, calico_resources.ABSENT.get(field)) == value for field, value in wanted.items()):
             return
         if current:
             self.kube.merge_patch(path, {"spec": wanted}, dry_run=self.check_mode)

@@ -95,6 +95,10 @@ def ip_pool_spec(cidr: str, block_size: int, nat_outgoing: bool) -> Object:
     }
 
 
+ABSENT: dict[str, t.Any] = {"natOutgoing": False}
+"""What a field means that a resource does not have: C(projectcalico.org/v3) leaves out a plain false (api/pkg/apis/projectcalico/v3/ippool.go)."""
+
+
 def bgp_configuration_spec(as_number: int, node_mesh: bool) -> Object:
     """The fields of the default BGPConfiguration that the migration decides."""
     return {"asNumber": as_number, "nodeToNodeMeshEnabled": node_mesh}

@@ -24,7 +24,7 @@ def pool_of(situation: Situation) -> Record:
     """The pool that the migration uses, which may be there already."""
     existing = matching_pool(situation)
     flannel = situation.flannel
-    masquerade = flannel.get("ip_masq", True) if flannel else (existing or {}).get("natOutgoing", True)
+    masquerade = flannel.get("ip_masq", True) if flannel else (existing or {}).get("natOutgoing", existing is None)
     return {
         "name": existing["name"] if existing else POOL_NAME,
         "cidr": situation.network,

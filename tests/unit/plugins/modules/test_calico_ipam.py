@@ -188,3 +188,17 @@ def test_bad_options_are_named_with_value_and_remedy(change, words):
 def test_good_options():
     assert calico_ipam.option_problems(FULL) == []
     assert calico_ipam.option_problems(DEFAULTS) == []
+
+
+def test_a_plain_false_that_the_api_leaves_out_is_no_change(cluster):
+    params = {**DEFAULTS, "pool": {**FULL["pool"], "nat_outgoing": False}}
+    assert run(cluster, params)["changed"]
+    del cluster.objects[f"{API}/ippools/pods"]["spec"]["natOutgoing"]
+    assert not run(cluster, params)["changed"]
+    assert run(cluster, {**DEFAULTS, "pool": FULL["pool"]})["changed"]
+
+
+def test_a_mesh_that_nobody_decided_is_on_and_is_turned_off(cluster):
+    cluster.add(f"{API}/bgpconfigurations", {"metadata": {"name": "default"}, "spec": {"asNumber": 64512}})
+    assert run(cluster, {**DEFAULTS, "bgp": {"as_number": 64512, "node_mesh": False}})["changed"]
+    assert cluster.objects[f"{API}/bgpconfigurations/default"]["spec"]["nodeToNodeMeshEnabled"] is False

@@ -204,6 +204,15 @@ def test_masquerading_stays_as_flannel_did_it():
     assert plan_of(lab)["pool"]["nat_outgoing"] is False
 
 
+@pytest.mark.parametrize(
+    ("pool", "nat"), [(POOL, True), ({**POOL, "natOutgoing": False}, False), ({k: v for k, v in POOL.items() if k != "natOutgoing"}, False)]
+)
+def test_once_flannel_is_gone_the_pool_tells_whether_it_masquerades(pool, nat):
+    lab = moved_lab().remove_flannel()
+    lab.calico["pools"] = [pool]
+    assert plan_of(lab)["pool"]["nat_outgoing"] is nat
+
+
 def test_a_cordon_of_the_administrator_is_kept():
     lab = Lab()
     lab.node("n2")["schedulable"] = False
