@@ -30,10 +30,15 @@ CONTROLLERS = ("deployments", "statefulsets", "daemonsets")
 CONNECT = "import socket, sys; sys.exit(not socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).recv(1))"
 
 
-def read(name: str) -> list[Object]:
-    """The objects of one of the manifests."""
-    document: Object = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
+def read_manifest(path: Path) -> list[Object]:
+    """The objects of a manifest, which is one object or a list of them."""
+    document: Object = yaml.safe_load(path.read_text(encoding="utf-8"))
     return list(document["items"]) if document["kind"] == "List" else [document]
+
+
+def read(name: str) -> list[Object]:
+    """The objects of one of the workloads' manifests."""
+    return read_manifest(FOLDER / name)
 
 
 def config_map(name: str, data: t.Mapping[str, str]) -> Object:

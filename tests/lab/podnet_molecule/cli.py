@@ -12,7 +12,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from podnet_lab import workloads
 from podnet_lab.cluster_api import ClusterApi, object_path
 from podnet_lab.errors import LabError
@@ -71,7 +70,7 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
 
 def apply(lab: Lab, manifest: Path, seconds: float = 60.0) -> None:
     """Apply the objects of a manifest in their order, and wait until their pods are ready."""
-    items = list(yaml.safe_load_all(manifest.read_text(encoding="utf-8")))
+    items = workloads.read_manifest(manifest)
     with lab.api() as api:
         for item in items:
             api.apply(item)
@@ -88,7 +87,7 @@ def is_ready(api: ClusterApi, path: str) -> bool:
 def delete(lab: Lab, manifest: Path, seconds: float = 60.0) -> None:
     """Delete the objects of a manifest, the last first, and wait until they are gone."""
     with lab.api() as api:
-        for item in reversed(list(yaml.safe_load_all(manifest.read_text(encoding="utf-8")))):
+        for item in reversed(workloads.read_manifest(manifest)):
             path = object_path(item)
             api.delete(path)
             wait_for(f"the end of {path}", seconds, functools.partial(is_gone, api, path))
