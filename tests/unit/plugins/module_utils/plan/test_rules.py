@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._plan import preflight
+from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import addresses, bgp, calico, flannel, host, mtu, nodes, pods
 from ansible_collections.podnet.cni.tests.unit.fixtures.facts import POOL, Lab, moved_lab
 
@@ -371,6 +372,14 @@ CASES = [
         "IPPool a",
         "cidr 10.244.128.0/17 instead of 10.244.0.0/16",
     ),
+    Case(
+        calico.pools,
+        add_pool(name="a", nodeSelector="zone == 'a'"),
+        "calico-pool-differs",
+        "blocker",
+        "IPPool a",
+        "nodeSelector zone == 'a' instead of all()",
+    ),
     Case(calico.pools, add_pool(name="a", disabled=True), "calico-pool-differs", "blocker", "IPPool a", "disabled"),
     Case(
         calico.pools,
@@ -661,3 +670,46 @@ def test_findings_about_many_nodes_stay_short():
     finding = next(iter(nodes.not_ready(lab.situation)))
     assert finding.subject == "nodes n4, n5, n6, n7, n8, n9, n10, n11 and 492 more"
     assert len(finding.nodes) == 500
+
+
+def test_other_rules_go_on_when_a_selector_cannot_be_read():
+    lab = Lab()
+    lab.settings["bgp_peers"][0]["node_selector"] = "zone = a"
+    lab.settings["bgp_peers"][1]["peer_ip"] = "router"
+    found = preflight.preflight(lab.situation)
+    assert [(finding.id, finding.subject) for finding in found if finding.severity == "blocker"] == [
+        ("bgp-node-without-peer", "node n1"),
+        ("bgp-peer-invalid", "BGPPeer tor-a"),
+        ("bgp-peer-invalid", "BGPPeer tor-b"),
+    ]
+
+
+def test_blocks_of_nobody_and_of_another_family_are_passed_over():
+    lab = Lab().install_calico()
+    lab.calico["blocks"] += [{"cidr": "10.244.1.0/26", "node": None}, {"cidr": "fd00::/122", "node": "n3"}, {"cidr": None, "node": "n3"}]
+    assert list(calico.blocks(lab.situation)) == []
+    lab.calico["affinities"].append({"name": "x", "cidr": "10.244.1.0/26", "node": "n3", "state": "pending"})
+    assert [finding.nodes for finding in calico.blocks(lab.situation)] == [("n2",)]
+
+
+def test_without_a_network_nothing_is_said_of_pools():
+    lab = Lab().install_calico()
+    lab.flannel["network"] = None
+    lab.calico["pools"].append({**POOL, "name": "b", "cidr": "192.168.0.0/16"})
+    assert list(calico.pools(lab.situation)) == []
+    assert calico.matching_pool(lab.situation) is None
+
+
+def test_a_disabled_pool_elsewhere_is_nobodys_business():
+    lab = Lab().install_calico()
+    lab.calico["pools"].append({**POOL, "name": "b", "cidr": "192.168.0.0/16", "disabled": True})
+    assert list(calico.pools(lab.situation)) == []
+
+
+def test_worst_findings_come_first_and_a_severity_must_be_one():
+    lab = Lab()
+    lab.node("n2")["ready"] = False
+    severities = [finding.severity for finding in preflight.preflight(lab.situation)]
+    assert severities == sorted(severities, key=["blocker", "warning", "info"].index)
+    with pytest.raises(ValueError, match="severity: 'fatal' is no severity; use one of blocker, warning, info"):
+        Finding("a", "fatal", "", "", "", "", "")
