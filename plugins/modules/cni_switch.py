@@ -35,14 +35,15 @@ attributes:
 options:
   state:
     description:
-      - V(prepared) adds O(guard_routes) and changes nothing else.
+      - V(prepared) adds O(guard_routes), lets O(bridge) answer ARP for pods that are not on it (Flannel's pods believe that the whole podCIDR
+        of their node is), and changes nothing else.
       - V(calico) does that, arms the timer, and makes Calico's configuration the active one.
       - V(committed) keeps the change. It disarms the timer, removes the helper files, and releases what Flannel's plugins still hold for
         pods that are gone. It fails when the timer was quicker.
       - V(flannel) makes Flannel's configuration the active one again, also after V(committed), as long as Flannel is installed. Addresses of
         Calico's running pods are kept from Flannel.
-      - V(absent) removes what this module leaves behind once Calico is there to stay. These are guard routes, helper files, O(source), and
-        a name of its own for Calico's configuration.
+      - V(absent) removes what this module leaves behind once Calico is there to stay. These are guard routes, settings of O(bridge), helper
+        files, O(source), and a name of its own for Calico's configuration.
     type: str
     choices: [prepared, calico, committed, flannel, absent]
     required: true
@@ -208,12 +209,14 @@ from ansible_collections.podnet.cni.plugins.module_utils._host import (
     guard_routes,
     iproute,
     leases,
+    proxy_arp,
     systemd_timer,
     watchdog,
 )
 
 SOURCE = "99-podnet-calico.conflist"
 RECORD = "cni-switch.json"
+BRIDGE_RECORD = "bridge-settings.json"
 POLL_SECONDS = 0.25
 
 
@@ -325,6 +328,29 @@ class Switch:
         if not self.check_mode:
             action()
 
+    def prepare_bridge(self) -> None:
+        """Keep Flannel's pods and Calico's within reach of each other on this node."""
+        self.add_guard_routes()
+        before = proxy_arp.missing(self.params["bridge"]) if self.ports is not None else {}
+        if before:
+            self.change(f"let {self.params['bridge']} answer ARP for pods of Calico's", lambda: self.answer_arp(before))
+
+    def answer_arp(self, before: t.Mapping[str, str]) -> None:
+        """Remember the values before the first change only: a bridge that was made again meanwhile has the kernel's."""
+        record = self.folder / BRIDGE_RECORD
+        if not record.exists():
+            files.write_atomically(record, json.dumps(before).encode())
+        proxy_arp.answer(self.params["bridge"])
+
+    def restore_bridge(self) -> None:
+        """Put the settings of the bridge back, and forget them."""
+        record = self.folder / BRIDGE_RECORD
+        text = files.read_text(record)
+        if text is None:
+            return
+        self.change("put the settings of the bridge back", lambda: proxy_arp.restore(json.loads(text)))
+        self.change(f"remove {record}", lambda: files.remove(record))
+
     def add_guard_routes(self) -> None:
         """Add the guard routes that are missing."""
         wanted = self.params["guard_routes"]
@@ -345,7 +371,7 @@ class Switch:
 
     def run_prepared(self) -> Prediction:
         """State prepared."""
-        self.add_guard_routes()
+        self.prepare_bridge()
         return self.active, self.timer.armed
 
     def run_calico(self) -> Prediction:
@@ -358,13 +384,13 @@ class Switch:
         if self.params["watchdog_seconds"]:
             self.require_timer()
         self.refuse_unreserved_addresses()
-        self.add_guard_routes()
+        self.prepare_bridge()
         self.change(f"make {copy} the active configuration", lambda: self.make_active(copy, content))
         return config_files.parse(str(copy), content), bool(self.params["watchdog_seconds"])
 
     def run_calico_again(self, active: config_files.CniConfig) -> Prediction:
         """State calico on a node that has it: a change that is not kept yet gets all its time again."""
-        self.add_guard_routes()
+        self.prepare_bridge()
         waiting = self.timer.armed or self.uncommitted
         if waiting and self.params["watchdog_seconds"]:
             self.require_timer()
@@ -532,6 +558,7 @@ class Switch:
         if self.timer.armed or self.uncommitted:
             raise Refused("state: the last change of the configuration was not kept yet; run state=committed or state=flannel first")
         self.remove_guard_routes()
+        self.restore_bridge()
         move, removed = switch.final_moves(self.configs, str(self.source))
         if move:
             self.change(f"rename {move[0]} to {move[1]}", lambda: os.rename(*move))

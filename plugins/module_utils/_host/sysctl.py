@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the podnet.cni authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernel settings, read from /proc/sys."""
+"""Kernel settings in /proc/sys."""
 
 from __future__ import annotations
 
@@ -27,6 +27,20 @@ def read(names: t.Iterable[str]) -> dict[str, str]:
     return values
 
 
+def write(values: t.Mapping[str, str]) -> None:
+    """Set values by name.
+
+    :raises OSError: when the kernel refuses one.
+    """
+    for name, value in values.items():
+        path_of(name).write_text(f"{value}\n", encoding="ascii")
+
+
 def of_link(setting: str, link: str) -> str:
     """Name of an IPv4 setting of one link."""
     return f"net.ipv4.conf.{link.replace('.', '/')}.{setting}"
+
+
+def of_neighbours(setting: str, link: str) -> str:
+    """Name of a setting of one link's IPv4 neighbours."""
+    return f"net.ipv4.neigh.{link.replace('.', '/')}.{setting}"

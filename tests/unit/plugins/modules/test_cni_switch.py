@@ -89,7 +89,13 @@ class Machine:
         return [route["dst"] for route in routes if route.get("metric") == guard_routes.METRIC]
 
     def helpers(self):
-        return sorted(os.listdir(self.state)) if self.state.exists() else []
+        """Helper files of the switch; the record of the bridge stays until the end of all."""
+        return sorted(set(os.listdir(self.state)) - {cni_switch.BRIDGE_RECORD}) if self.state.exists() else []
+
+    def bridge(self):
+        """Whether the bridge answers for others, and after how long at most."""
+        files = ["/proc/sys/net/ipv4/conf/cni0/proxy_arp", "/proc/sys/net/ipv4/neigh/cni0/proxy_delay"]
+        return self.base.run("cat", *files).split()
 
     def calico_pod(self, address):
         self.base.ip(f"link add cali123 type veth peer name pod123\nlink set cali123 up\nroute add {address}/32 dev cali123 scope link\n")
@@ -114,6 +120,29 @@ def test_prepared_adds_guard_routes_that_routers_do_not_learn(machine):
     assert "10.244.1.32/27 proto kernel scope link metric 27127" in machine.base.run("ip", "route", "show", "dev", "cni0")
     again = machine.switch("prepared", guard_routes=GUARDS)
     assert not again["changed"] and again["active_after"] == "flannel"
+
+
+@needs_root_netns
+def test_the_bridge_answers_for_pods_that_are_not_on_it_until_the_end(machine):
+    before = machine.bridge()
+    assert before[0] == "0"
+    assert machine.switch("prepared", check=True)["changed"]
+    assert machine.bridge() == before and not machine.state.exists()
+    assert machine.switch("prepared")["changed"]
+    assert machine.bridge() == ["1", "0"]
+    assert not machine.switch("prepared")["changed"]
+    assert machine.switch("absent", check=True)["changed"]
+    assert machine.bridge() == ["1", "0"]
+    assert machine.switch("absent")["changed"]
+    assert machine.bridge() == before and not machine.state.exists()
+
+
+@needs_root_netns
+def test_a_bridge_that_is_gone_is_no_reason_to_fail_at_the_end(machine):
+    machine.switch("prepared")
+    machine.base.run("ip", "link", "delete", "cni0")
+    assert machine.switch("absent")["changed"]
+    assert not machine.state.exists()
 
 
 @needs_root_netns
