@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 
 import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._host import guard_routes
@@ -319,3 +320,42 @@ def test_committed_does_not_fail_when_a_plugin_does(machine):
     kept = machine.switch("committed")
     assert kept["changed"] and kept["released"] == [] and machine.timer is None
     assert "broken" in str(kept["warnings"]), kept["warnings"]
+
+
+@needs_root_netns
+def test_after_a_restart_of_the_node_the_timer_is_armed_again(machine):
+    machine.switch("calico")
+    (machine.folder / "timer").unlink()  # transient units do not survive
+    predicted = machine.switch("calico", check=True, watchdog_seconds=300)
+    assert predicted["changed"] and predicted["watchdog"]["armed"] and machine.timer is None
+    again = machine.switch("calico", watchdog_seconds=300)
+    assert again["changed"] and again["watchdog"]["armed"] and machine.timer[0] == "300"
+    machine.fire()
+    assert machine.base.configs() == FLANNEL_ONLY
+
+
+@needs_root_netns
+def test_without_a_timer_the_change_stays_and_is_kept_all_the_same(machine):
+    predicted = machine.switch("calico", check=True, watchdog_seconds=0)
+    done = machine.switch("calico", watchdog_seconds=0)
+    assert done["changed"] and not done["watchdog"]["armed"] and not predicted["watchdog"]["armed"] and machine.timer is None
+    assert machine.base.configs() == SWITCHED
+    assert not machine.switch("calico", watchdog_seconds=0)["changed"] and machine.timer is None
+    assert "was not kept yet" in machine.switch("absent")["msg"]
+    assert machine.switch("committed")["changed"] and machine.helpers() == []
+
+
+@needs_root_netns
+def test_a_pod_that_is_just_ending_is_waited_for(machine):
+    machine.base.ip("link add veth5 type veth peer name pod5\nlink set veth5 master cni0\n")
+    machine.base.pod("10.244.1.5", "veth5")
+    with subprocess.Popen(["sh", "-c", f"sleep 1; exec ip netns exec {machine.base.name} ip link delete veth5"]) as ending:
+        done = machine.switch("calico", settle_seconds=20)
+    assert ending.returncode == 0
+    assert done["changed"] and done["active_after"] == "calico" and done["host_local_addresses"] == ["10.244.1.5"]
+
+
+@needs_root_netns
+def test_bad_options_end_the_module(machine):
+    assert machine.switch("calico", watchdog_seconds=5)["msg"].startswith("watchdog_seconds: 5 is out of range")
+    assert machine.switch("calico", watchdog_seconds=5)["failed"] and machine.base.configs() == FLANNEL_ONLY
