@@ -69,6 +69,13 @@ def test_columns_that_can_be_spared_are_left_out_only_when_nothing_else_helps():
     assert table(columns, rows, 20).split("\n")[1] == "| node |"
 
 
+def test_what_cannot_fit_is_shown_whole_all_the_same():
+    columns = (Column("address", fixed=True), Column("text"))
+    printed = table(columns, [("2001:db8:1234:5678:9abc:def0:1234:5678", "one two three")], 30)
+    assert "| 2001:db8:1234:5678:9abc:def0:1234:5678 | one" in printed
+    assert "漢" in "".join(wrap("漢字", 1))
+
+
 def test_a_table_without_rows_has_its_titles():
     assert table((Column("node"),), []) == "+------+\n| node |\n+------+"
 
