@@ -20,7 +20,7 @@ from podnet_lab.shell import SEARCH_PATH, run
 
 CGROUPS = Path("/sys/fs/cgroup")
 CAP_SYS_RESOURCE = 24
-CPU_FACTOR = 16
+CPU_FACTOR = 3
 """All nodes share one cgroup; without this they would get as much of a busy machine as one other process."""
 
 CONTAINERS_CONF = """\
