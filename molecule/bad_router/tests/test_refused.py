@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import json
-import typing as t
 
 import pytest
 from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.lab import Lab
-from podnet_lab.prober_control import ProberControl
 from podnet_molecule import results, snapshot
+from podnet_molecule.load import Load, stop, summary
 from podnet_molecule.playbook import Outcome
 
 LOCK = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/podnet-cni-migration"
@@ -36,10 +35,10 @@ def before() -> snapshot.Snapshot:
 
 
 @pytest.fixture(scope="module")
-def load(lab: Lab, after: snapshot.Snapshot) -> dict[str, t.Any]:
+def load(lab: Lab, after: snapshot.Snapshot) -> Load:
     """What the probers saw. They are stopped after the lab was looked at."""
     assert after
-    return ProberControl(lab).stop().as_dict()
+    return stop(lab)
 
 
 def test_it_fails(refusal: Outcome) -> None:
@@ -90,7 +89,6 @@ def test_the_lock_is_free(api: ClusterApi) -> None:
     assert api.get_or_none(LOCK) is None
 
 
-def test_nobody_noticed(load: dict[str, t.Any], lab: Lab) -> None:
-    assert load["failures"] == []
-    assert load["failed_requests"] == 0
+def test_nobody_noticed(load: Load, lab: Lab) -> None:
+    assert (load["failed_requests"], len(load["failures"]), load["longest_outage_ms"]) == (0, 0, 0), summary(load)
     assert load["requests"] > 1000 * len(lab.nodes)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,8 +35,6 @@ def parser() -> argparse.ArgumentParser:
         manifest.add_argument("file", type=Path)
     commands.add_parser("remove-calico-definitions", help="remove Calico's resource definitions, and all resources with them")
     commands.add_parser("start-load", help="apply the workloads, and start probers on all nodes and in pods")
-    stop = commands.add_parser("stop-load", help="stop the probers and write what they saw")
-    stop.add_argument("file", type=Path)
     return top
 
 
@@ -61,11 +58,9 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
         delete(lab, options.file)
     elif options.command == "remove-calico-definitions":
         remove_calico_definitions(lab)
-    elif options.command == "start-load":
+    else:
         workloads.apply(lab)
         ProberControl(lab).start()
-    else:
-        options.file.write_text(json.dumps(ProberControl(lab).stop().as_dict()), encoding="utf-8")
 
 
 def apply(lab: Lab, manifest: Path, seconds: float = 60.0) -> None:
