@@ -37,8 +37,8 @@ options:
   state:
     description:
       - V(present) creates or changes what the other options name. Options that are not given are left as they are in the cluster.
-      - V(absent) removes what only a migration needs, the O(reservations) by their names and the labels of O(node_labels).
-        Pools, blocks and settings are never removed.
+      - V(absent) removes what only a migration needs, the O(reservations) by their names, the O(ignored_interfaces), and the labels of
+        O(node_labels). Pools, blocks and other settings are never removed.
     type: str
     choices: [present, absent]
     default: present
@@ -106,6 +106,13 @@ options:
       - With O(state=absent), remove this label from all nodes.
     type: bool
     default: false
+  ignored_interfaces:
+    description:
+      - Interfaces whose addresses BIRD must not announce, as names or BIRD's patterns such as V(flannel.*), 1 to 15 characters.
+      - With O(state=present) they are added to those that the BGPConfiguration V(default) has, with O(state=absent) taken out of it.
+    type: list
+    elements: str
+    default: []
   bgp:
     description: Fields of the BGPConfiguration V(default).
     type: dict
@@ -138,6 +145,7 @@ EXAMPLES = r"""
       - name: podnet-flannel-node-addresses
         cidrs: [10.244.1.0/31]
     node_labels: true
+    ignored_interfaces: [flannel.*]
     bgp:
       as_number: 64512
   delegate_to: localhost
@@ -148,6 +156,7 @@ EXAMPLES = r"""
     reservations:
       - name: podnet-flannel-node-addresses
     node_labels: true
+    ignored_interfaces: [flannel.*]
   delegate_to: localhost
 """
 
@@ -220,6 +229,11 @@ def option_problems(params: t.Mapping[str, t.Any]) -> list[str]:
             parse_as_number(params["bgp"]["as_number"])
         except ValueError as exc:
             problems.append(f"bgp.as_number: '{params['bgp']['as_number']}' {exc}; give 64512, or '1.10' in quotes")
+    problems += [
+        f"ignored_interfaces: '{name}' is no name of an interface; give 1 to 15 letters, digits, '_', '.', '-' or '*', and not '*' alone"
+        for name in params["ignored_interfaces"]
+        if not calico_resources.is_interface_pattern(name)
+    ]
     if params["state"] == "absent":
         problems += [
             f"{option}: '{params[option]}' is never removed by this module; leave {option} out with state=absent"
@@ -287,6 +301,7 @@ class Ipam:
     def run(self) -> dict[str, t.Any]:
         """Carry it out and return the module's results. All reasons to refuse are looked for before the first write."""
         if self.params["state"] == "absent":
+            self._stop_ignoring_interfaces()
             self._remove_reservations()
             if self.params["node_labels"]:
                 self._labels(self._nodes(), None)
@@ -303,9 +318,8 @@ class Ipam:
         if self.params["strict_affinity"] is not None:
             self._ipam_config()
         self._reservations()
-        if self.params["bgp"]:
-            wanted = calico_resources.bgp_configuration_spec(parse_as_number(self.params["bgp"]["as_number"]), self.params["bgp"]["node_mesh"])
-            self._settings(self.api, "BGPConfiguration", "default", wanted)
+        if self.params["bgp"] or self.params["ignored_interfaces"]:
+            self._bgp()
         if self.params["node_labels"]:
             wanted_names = {claim["node"] for claim in self.params["claims"]}
             self._labels([node for node in nodes if not wanted_names or node["metadata"]["name"] in wanted_names], calico_resources.MIGRATION_VALUE)
@@ -400,6 +414,30 @@ class Ipam:
             self.kube.create(calico_resources.path_of(api, kind), calico_resources.document(api, kind, name, wanted), dry_run=self.check_mode)
         self.before[f"{kind} {name}"] = spec
         self.after[f"{kind} {name}"] = {**spec, **wanted}
+
+    def _bgp(self) -> None:
+        """The fields of the default BGPConfiguration that the options name."""
+        bgp = self.params["bgp"]
+        wanted = calico_resources.bgp_configuration_spec(parse_as_number(bgp["as_number"]), bgp["node_mesh"]) if bgp else {}
+        current = self.kube.get_or_none(calico_resources.path_of(self.api, "BGPConfiguration", "default")) or {}
+        ignored = (current.get("spec") or {}).get("ignoredInterfaces") or []
+        more = [name for name in dict.fromkeys(self.params["ignored_interfaces"]) if name not in ignored]
+        if more:
+            wanted["ignoredInterfaces"] = [*ignored, *more]
+        if wanted:
+            self._settings(self.api, "BGPConfiguration", "default", wanted, current)
+
+    def _stop_ignoring_interfaces(self) -> None:
+        if not self.params["ignored_interfaces"]:
+            return
+        path = calico_resources.path_of(self.api, "BGPConfiguration", "default")
+        current = self.kube.get_or_none(path)
+        ignored = ((current or {}).get("spec") or {}).get("ignoredInterfaces") or []
+        left = [name for name in ignored if name not in self.params["ignored_interfaces"]]
+        if left != ignored:
+            self.kube.merge_patch(path, {"spec": {"ignoredInterfaces": left or None}}, dry_run=self.check_mode)
+            self.before["BGPConfiguration default"] = {"ignoredInterfaces": ignored}
+            self.after["BGPConfiguration default"] = {"ignoredInterfaces": left}
 
     def _read_reservations(self) -> dict[str, list[str]]:
         """The CIDRs of each reservation that exists, of those that the options name."""
@@ -499,6 +537,7 @@ def main() -> t.NoReturn:
                 },
             },
             "node_labels": {"type": "bool", "default": False},
+            "ignored_interfaces": {"type": "list", "elements": "str", "default": []},
             "bgp": {
                 "type": "dict",
                 "options": {

@@ -9,6 +9,7 @@ has (projectcalico/calico:libcalico-go/lib/backend/k8s/discovery.go).
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_blocks import affinity_name
@@ -102,6 +103,20 @@ ABSENT: dict[str, t.Any] = {"natOutgoing": False}
 def bgp_configuration_spec(as_number: int, node_mesh: bool) -> Object:
     """The fields of the default BGPConfiguration that the migration decides."""
     return {"asNumber": as_number, "nodeToNodeMeshEnabled": node_mesh}
+
+
+FLANNEL_DEVICES = "flannel.*"
+"""Interfaces of Flannel's VXLAN backend, as a pattern of BIRD.
+
+Their address is one of the pod network that a node's own packets to pods of other nodes come from. Announced, it would be a longer route than
+Flannel's: one mistake of a router, and all of these packets have no way back, before a single pod has moved.
+"""
+_INTERFACE_PATTERN = re.compile(r"[a-zA-Z0-9_.*-]{1,15}")
+
+
+def is_interface_pattern(text: str) -> bool:
+    """Whether Calico takes it for an interface to ignore (projectcalico/calico:libcalico-go/lib/validator/v3/validator.go)."""
+    return text != "*" and _INTERFACE_PATTERN.fullmatch(text) is not None
 
 
 class AffinitySchema(t.NamedTuple):

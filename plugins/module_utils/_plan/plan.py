@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import MIGRATION_LABEL
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import FLANNEL_DEVICES, MIGRATION_LABEL
 from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, batches, node_state, steps, workloads
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, blockers_of, is_blocked
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import preflight
@@ -60,8 +60,10 @@ def phases_done(situation: Situation) -> list[str]:
 def _leftovers_of_migration(situation: Situation) -> list[str]:
     """What only the migration needs and is still there."""
     reservations = [item["name"] for item in (situation.calico or {}).get("reservations") or [] if str(item["name"]).startswith("podnet-flannel-")]
+    configuration = (situation.calico or {}).get("bgp_configuration") or {}
+    ignored = [name for name in configuration.get("ignoredInterfaces") or [] if name == FLANNEL_DEVICES]
     labels = [node["name"] for node in situation.cluster_nodes if MIGRATION_LABEL in (node.get("labels") or {})]
-    return reservations + labels + [trace for facts in situation.nodes.values() for trace in node_state.traces_of_migration(facts)]
+    return reservations + ignored + labels + [trace for facts in situation.nodes.values() for trace in node_state.traces_of_migration(facts)]
 
 
 def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding]) -> Record:

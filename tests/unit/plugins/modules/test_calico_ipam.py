@@ -17,6 +17,7 @@ DEFAULTS = {
     "claims": [],
     "reservations": [],
     "node_labels": False,
+    "ignored_interfaces": [],
     "bgp": None,
 }
 FULL = {
@@ -102,6 +103,44 @@ def test_absent(cluster):
     assert f"{API}/ipreservations/node-addresses" not in cluster.objects
     assert cluster.objects["/api/v1/nodes/n1"]["metadata"]["labels"] == {}
     assert not run(cluster, params)["changed"]
+
+
+CONFIGURATION = f"{API}/bgpconfigurations/default"
+
+
+def test_interfaces_are_ignored_beside_those_of_others(cluster):
+    cluster.add(f"{API}/bgpconfigurations", {"metadata": {"name": "default"}, "spec": {"ignoredInterfaces": ["docker*"], "asNumber": 65000}})
+    params = {**DEFAULTS, "ignored_interfaces": ["flannel.*", "flannel.*"]}
+    assert run(cluster, params, check_mode=True)["changed"]
+    assert cluster.writes() == []
+    results = run(cluster, params)
+    assert results["diff"]["after"]["BGPConfiguration default"]["ignoredInterfaces"] == ["docker*", "flannel.*"]
+    assert cluster.objects[CONFIGURATION]["spec"] == {"ignoredInterfaces": ["docker*", "flannel.*"], "asNumber": 65000}
+    assert not run(cluster, params)["changed"]
+    absent = {**params, "state": "absent"}
+    assert run(cluster, absent, check_mode=True)["changed"]
+    results = run(cluster, absent)
+    assert results["diff"]["after"] == {"BGPConfiguration default": {"ignoredInterfaces": ["docker*"]}}
+    assert cluster.objects[CONFIGURATION]["spec"] == {"ignoredInterfaces": ["docker*"], "asNumber": 65000}
+    assert not run(cluster, absent)["changed"]
+
+
+def test_interfaces_and_settings_are_one_write(cluster):
+    run(cluster, {**FULL, "ignored_interfaces": ["flannel.*"]})
+    assert [path for dummy, path in cluster.writes() if "bgpconfigurations" in path] == [f"{API}/bgpconfigurations"]
+    assert cluster.objects[CONFIGURATION]["spec"] == {"asNumber": 65546, "nodeToNodeMeshEnabled": False, "ignoredInterfaces": ["flannel.*"]}
+    run(cluster, {**DEFAULTS, "state": "absent", "ignored_interfaces": ["flannel.*"]})
+    assert "ignoredInterfaces" not in cluster.objects[CONFIGURATION]["spec"]
+
+
+def test_nothing_to_stop_ignoring(cluster):
+    assert not run(cluster, {**DEFAULTS, "state": "absent", "ignored_interfaces": ["flannel.*"]})["changed"]
+
+
+@pytest.mark.parametrize("name", ["*", "", "a" * 16, "eth0 eth1", "eth/0"])
+def test_an_interface_that_is_none_is_refused(name):
+    (problem,) = calico_ipam.option_problems({**DEFAULTS, "ignored_interfaces": [name]})
+    assert problem.startswith(f"ignored_interfaces: '{name}' is no name of an interface; give")
 
 
 @pytest.mark.parametrize(

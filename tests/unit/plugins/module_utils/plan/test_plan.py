@@ -133,12 +133,13 @@ def test_a_run_that_was_stopped_before_the_finish_goes_on():
     "left",
     [
         lambda lab: lab.calico["reservations"].append({"name": "podnet-flannel-n2", "cidrs": []}),
+        lambda lab: lab.calico.update(bgp_configuration={"ignoredInterfaces": ["docker0", "flannel.*"]}),
         lambda lab: lab.node("n2")["labels"].update({"projectcalico.org/node-network-during-migration": "flannel"}),
         lambda lab: lab.nodes["n2"]["routes"].append({"destination": "10.244.1.0/27", "metric": 27127}),
         lambda lab: lab.nodes["n2"]["cni_configs"].append({"path": "/etc/cni/net.d/99-podnet-calico.conflist", "cni": "calico"}),
         lambda lab: lab.nodes["n2"].update(nft_tables=[{"family": "ip", "name": "flannel-ipv4", "owner": "flannel"}]),
     ],
-    ids=["reservation", "label", "guard route", "configuration", "nft table of Flannel's"],
+    ids=["reservation", "ignored interface", "label", "guard route", "configuration", "nft table of Flannel's"],
 )
 def test_one_thing_that_is_left_is_work(left):
     lab = moved_lab().remove_flannel().finish()
