@@ -33,8 +33,8 @@ RESULTS = ROOT / "build" / "molecule"
 WORDS = ("passed", "failed", "errors", "skipped")
 PYTHON_PATH = f"{ROOT / 'tests'}:{ROOT / 'tests' / 'lab'}"
 
-SCENARIOS = {"plan": "default", "modules": "default", "migrate": "default", "bad_router": "bad-router"}
-"""The topology of each scenario, in the order in which they can follow each other on one lab."""
+SCENARIOS = {"plan": "default", "modules": "default", "migrate": "default", "bad_router": "bad-router", "broken": "default"}
+"""The topology of each scenario, in the order in which they can follow each other on one lab, or need a new one."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,7 +50,11 @@ def _is_playbook(process: int) -> bool:
 
 
 def current() -> str:
-    """The oldest ansible-playbook above this process (below it are its workers); empty when there is none."""
+    """The next ansible-playbook above this process; empty when there is none.
+
+    Its workers are copies of it with the same command line, right below it. An ansible-playbook further above is another one, which runs this
+    one as a program.
+    """
     machine, found = _machine(), ""
     process: int = os.getpid()
     while machine and process > 1:
@@ -59,6 +63,8 @@ def current() -> str:
             break
         if _is_playbook(process):
             found = f"{machine}/{process}/{status[1]}"
+        elif found:
+            break
         process = status[0]
     return found
 

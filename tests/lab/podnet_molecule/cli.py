@@ -18,7 +18,7 @@ from podnet_lab.lab import Lab
 from podnet_lab.prober_control import ProberControl
 from podnet_lab.shell import wait_for
 
-from podnet_molecule import results, snapshot
+from podnet_molecule import breaking, results, snapshot
 
 CALICO_GROUP = "crd.projectcalico.org"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
         manifest = commands.add_parser(name, help=text)
         manifest.add_argument("file", type=Path)
     commands.add_parser("remove-calico-definitions", help="remove Calico's resource definitions, and all resources with them")
+    commands.add_parser("break-twice", help="break a migration on purpose, twice, and run it to its end")
     commands.add_parser("start-load", help="apply the workloads, and start probers on all nodes and in pods")
     return top
 
@@ -58,6 +59,8 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
         delete(lab, options.file)
     elif options.command == "remove-calico-definitions":
         remove_calico_definitions(lab)
+    elif options.command == "break-twice":
+        breaking.break_twice(lab)
     else:
         workloads.apply(lab)
         ProberControl(lab).start()

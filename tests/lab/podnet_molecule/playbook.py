@@ -44,12 +44,17 @@ class Outcome:
         return sum(counts["changed"] for counts in self.recap.values())
 
 
+def command(inventory: Path, variables: t.Mapping[str, t.Any], *options: str) -> list[str]:
+    """Its command line with extra variables."""
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    return [program, f"--inventory={inventory}", PLAYBOOK, "--extra-vars", json.dumps(dict(variables)), *options]
+
+
 def run(inventory: Path, variables: t.Mapping[str, t.Any], *options: str) -> Outcome:
     """Run it with extra variables; what environment variables say to Ansible stays as it is."""
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    command = [program, f"--inventory={inventory}", PLAYBOOK, "--extra-vars", json.dumps(dict(variables)), *options]
+    words = command(inventory, variables, *options)
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false"}
     done = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     return Outcome(done.returncode, done.stdout)

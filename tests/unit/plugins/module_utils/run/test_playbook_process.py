@@ -40,20 +40,33 @@ def test_elsewhere_nothing_is_known(text):
     assert not playbook_process.has_ended(text)
 
 
-def test_the_oldest_playbook_above_is_found(tmp_path):
-    """A worker of a playbook is a fork of it, with the same command line."""
-    program = tmp_path / "ansible-playbook"
+def playbook(folder, code, *words):
+    """A program that is called ansible-playbook and runs Python code in a worker, a fork with the same command line, as Ansible does."""
+    program = folder / "ansible-playbook"
     program.write_text(
         "import os, subprocess, sys\n"
-        "if os.fork() == 0:\n"
-        f"    subprocess.run([{sys.executable!r}, '-c', sys.argv[1]], check=True)\n"
-        "    os._exit(0)\n"
         "print(os.getpid(), flush=True)\n"
+        "if os.fork() == 0:\n"
+        f"    subprocess.run([{sys.executable!r}, '-c', *sys.argv[1:]], check=True)\n"
+        "    os._exit(0)\n"
         "os.wait()\n"
     )
-    code = "from ansible_collections.podnet.cni.plugins.module_utils._run import playbook_process as p; print(p.current(), flush=True)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, str(program), code], capture_output=True, text=True, check=True, env=environment)
-    lines = sorted(done.stdout.split(), key=len)
-    assert lines[1].split("/")[2] == lines[0]
-    assert playbook_process.has_ended(lines[1])
+    done = subprocess.run([sys.executable, str(program), code, *words], capture_output=True, text=True, check=True, env=environment)
+    return done.stdout.split()
+
+
+CURRENT = "from ansible_collections.podnet.cni.plugins.module_utils._run import playbook_process as p; print(p.current(), flush=True)"
+
+
+def test_the_playbook_above_is_found(tmp_path):
+    process, found = playbook(tmp_path, CURRENT)
+    assert found.split("/")[2] == process
+    assert playbook_process.has_ended(found)
+
+
+def test_a_playbook_that_runs_this_one_as_a_program_is_another_one(tmp_path):
+    nested = f"import subprocess, sys; subprocess.run([sys.executable, {str(tmp_path / 'ansible-playbook')!r}, sys.argv[1]], check=True)"
+    outer, inner, found = playbook(tmp_path, nested, CURRENT)
+    assert outer != inner
+    assert found.split("/")[2] == inner
