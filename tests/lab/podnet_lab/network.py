@@ -20,9 +20,6 @@ ROUTER_SYSCTLS = {
     "net/ipv4/conf/default/rp_filter": "0",
 }
 NODE_SYSCTLS = {"net/ipv4/ip_forward": "1"}
-CLOSED_CONNECTIONS = {"net/netfilter/nf_conntrack_tcp_timeout_time_wait": "5"}
-"""kube-proxy reads the whole table of tracked connections at every change of a Service. The probers open hundreds of connections a second; with the
-kernel's 120 s for those that are closed, the table had 50,000 entries a node, and reading it took half of the machine's processors."""
 CONTROLLER_BRIDGE = "br-ctl"
 
 
@@ -56,7 +53,6 @@ def create(topology: Topology) -> None:
     for node in topology.nodes:
         _place(topology, node.name, bridge_name(node.zone), node.address, node.prefix_length, node.gateway)
         _sysctls(node.netns, NODE_SYSCTLS)
-        _sysctls(node.netns, CLOSED_CONNECTIONS, module="nf_conntrack")
 
 
 def remove(topology: Topology) -> list[str]:
@@ -105,8 +101,6 @@ def _ip(netns: str, *words: str) -> None:
     run(["ip", "-n", netns, *words])
 
 
-def _sysctls(netns: str, values: dict[str, str], module: str | None = None) -> None:
-    """Write settings of the kernel, those of a module once it is loaded."""
-    lines = [f"test -e /proc/sys/{key} || modprobe {module}" for key in values if module]
-    script = "\n".join([*lines, *(f"echo {value} > /proc/sys/{key}" for key, value in values.items())])
+def _sysctls(netns: str, values: dict[str, str]) -> None:
+    script = "".join(f"echo {value} > /proc/sys/{key}\n" for key, value in values.items())
     run(["nsenter", f"--net=/run/netns/{netns}", "sh", "-ec", script])

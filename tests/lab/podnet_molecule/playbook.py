@@ -54,7 +54,5 @@ def run(inventory: Path, variables: t.Mapping[str, t.Any], *options: str) -> Out
     """Run it with extra variables; what environment variables say to Ansible stays as it is."""
     words = command(inventory, variables, *options)
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false"}
-    done = subprocess.run(
-        words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+    done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return Outcome(done.returncode, done.stdout)
