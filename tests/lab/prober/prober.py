@@ -443,8 +443,8 @@ def describe(error: OSError) -> str:
 
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""struct linger: on, 0 s. The answer has come when a connection is closed; with a reset neither side waits (TIME_WAIT), and the kernel forgets
-the tracked connection after 10 s instead of 120. Hundreds a second would add up to 50,000 a node, which kube-proxy reads at every change of a Service,
+"""struct linger: on, 0 s. The answer has come when a connection is closed; with a reset neither side waits (TIME_WAIT), and the kernel forgets the
+tracked connection after 10 s instead of 120. Hundreds a second would add up to 50,000 a node, which kube-proxy reads at every change of a Service,
 and a waiting server would answer a new connection from the same port, as masquerading makes them, only after a retransmission."""
 
 

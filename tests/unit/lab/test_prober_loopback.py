@@ -181,9 +181,10 @@ def test_an_answer_after_the_timeout_is_a_failure(tmp_path):
             async with Session(tmp_path, [tcp_target(slow)]) as session:
                 await until(lambda: session.probes["clusterip"]._waiting)
                 connection, _address = slow.accept()
-                await until(lambda: session.statistics["clusterip"].failed >= 1)
-                connection.send(b"host\n")
-                connection.close()
+                with connection:
+                    await until(lambda: session.statistics["clusterip"].failed >= 1)
+                    with pytest.raises(ConnectionResetError):
+                        connection.send(b"host\n")
                 await asyncio.sleep(0.05)
         assert session.statistics["clusterip"].requests == session.statistics["clusterip"].failed
         assert session.failures()[0]["error"] == "read timeout"
