@@ -23,6 +23,7 @@ from pathlib import Path
 
 from tooling import counts, environment, packages
 from tooling.places import ROOT, cache_folder
+from tooling.reasons import reasons
 from tooling.runner import Outcome, Runner
 from tooling.stages import GROUPS, TOOLS, Plan
 
@@ -83,12 +84,21 @@ def skips(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(["NOT CHECKED on this machine:", *lines]) if lines else ""
 
 
+def whys(outcomes: Sequence[Outcome]) -> str:
+    """What the stages that failed said of it."""
+    lines = []
+    for outcome in outcomes:
+        if outcome.word == "FAILED" and outcome.log:
+            lines += [f"WHY {outcome.stage.name}:", *(f"  {line}" for line in reasons(outcome.log.read_text(encoding="utf-8", errors="replace")))]
+    return "\n".join(lines)
+
+
 def report(outcomes: Sequence[Outcome], seconds: float) -> counts.Counts:
     """Print the summary; its last line is kept for a caller that prints more."""
     total = counts.total(outcome.counts for outcome in outcomes)
     failed = [outcome.stage.name for outcome in outcomes if outcome.counts.failed]
     print(f"\n{table(outcomes)}\n")
-    for text in (skips(outcomes), f"FAILED: {', '.join(failed)} (output in {RESULTS.relative_to(ROOT)})" if failed else ""):
+    for text in (whys(outcomes), skips(outcomes), f"FAILED: {', '.join(failed)} (output in {RESULTS.relative_to(ROOT)})" if failed else ""):
         if text:
             print(f"{text}\n")
     print(f"{len(outcomes)} stages in {seconds:.0f} s")
