@@ -15,6 +15,8 @@ WARNING = "warning"
 INFO = "info"
 SEVERITIES = (BLOCKER, WARNING, INFO)
 """From the worst on."""
+PASSING = ("budget-allows-nothing-now", "calico-not-ready")
+"""Ids of findings that may pass by themselves within a minute: pods that were evicted are on their way to be Ready."""
 
 
 def rank(severity: str) -> int:
@@ -67,6 +69,12 @@ def ordered(findings: t.Iterable[Finding]) -> list[Finding]:
 def is_blocked(findings: t.Iterable[Finding]) -> bool:
     """Whether one of them forbids to go on."""
     return any(finding.severity == BLOCKER for finding in findings)
+
+
+def may_pass(findings: t.Iterable[Finding]) -> bool:
+    """Whether all that forbids to go on may pass by itself, so that it is worth to look again."""
+    blockers = {finding.id for finding in findings if finding.severity == BLOCKER}
+    return bool(blockers) and blockers <= set(PASSING)
 
 
 def blockers_of(findings: t.Iterable[Finding], node: str) -> list[str]:

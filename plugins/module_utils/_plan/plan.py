@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import FLANNEL_DEVICES, MIGRATION_LABEL
 from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, batches, node_state, steps, workloads
-from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, blockers_of, is_blocked
+from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, blockers_of, is_blocked, may_pass
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import preflight
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.bgp import given_peers
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.calico import matching_pool
@@ -129,6 +129,7 @@ def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts
         "method": chosen.method,
         "work": bool(moving) or removing,
         "blocked": is_blocked(findings),
+        "may_pass": may_pass(findings),
         "remove_flannel": removing,
         "findings": [finding.to_dict() for finding in findings],
         "settings": chosen.echo(),

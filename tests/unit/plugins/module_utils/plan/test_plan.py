@@ -169,6 +169,21 @@ def test_a_blocker_of_one_node_is_told_there_and_blocks_all():
     assert [node["refused"] for node in made["nodes"]] == [[], ["node-not-ready"], []]
 
 
+def test_what_may_pass_by_itself_is_worth_another_look():
+    lab = Lab()
+    lab.cluster["pod_disruption_budgets"][0].update(disruptions_allowed=0, current_healthy=2)
+    made = plan_of(lab)
+    assert (made["blocked"], made["may_pass"]) == (True, True)
+    lab.node("n2")["ready"] = False
+    made = plan_of(lab)
+    assert (made["blocked"], made["may_pass"]) == (True, False)
+
+
+def test_nothing_has_to_pass_when_nothing_blocks():
+    made = plan_of(Lab())
+    assert (made["blocked"], made["may_pass"]) == (False, False)
+
+
 def test_a_node_without_facts_is_planned_as_refused():
     lab = Lab()
     del lab.nodes["n2"]
