@@ -31,6 +31,8 @@ from podnet_molecule import results, snapshot
 
 COLLECTION = "podnet.cni"
 SETTLE_SECONDS = 20.0
+ROUTES_SECONDS = 3.0
+"""Routes reach a node that much later than the cluster has what they are made of, on a busy machine."""
 KINDS = ("change", "steady", "preview", "refusal", "failure")
 FAILING = ("refusal", "failure")
 KEPT = ("changed", "failed", "msg", "diff", "warnings", "deprecations", "exception")
@@ -92,7 +94,9 @@ class ActionModule(ActionBase):
         """The lab once controllers have done what earlier changes made them do."""
         now = self._look()
         deadline = time.monotonic() + SETTLE_SECONDS
+        pause = ROUTES_SECONDS if len(self._places) > 1 else 0.0
         while "cluster" in self._places and time.monotonic() < deadline:
+            time.sleep(pause)
             before, now = now, self._look()
             if not snapshot.difference(before, now):
                 break
