@@ -15,15 +15,15 @@ from podnet_lab.shell import wait_for
 from podnet_molecule.playbook import Outcome
 
 READY_AFTER = 15
-PODS = "/api/v1/namespaces/demo/pods"
-BUDGET = "/apis/policy/v1/namespaces/demo/poddisruptionbudgets/slow"
-DEPLOYMENT = "/apis/apps/v1/namespaces/demo/deployments/slow"
+PODS = "/api/v1/namespaces/default/pods"
+BUDGET = "/apis/policy/v1/namespaces/default/poddisruptionbudgets/slow"
+DEPLOYMENT = "/apis/apps/v1/namespaces/default/deployments/slow"
 LABELS = {"app": "slow"}
 SLOW: list[Object] = [
     {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "slow", "namespace": "demo"},
+        "metadata": {"name": "slow", "namespace": "default"},
         "spec": {
             "replicas": 2,
             "selector": {"matchLabels": LABELS},
@@ -48,7 +48,7 @@ SLOW: list[Object] = [
     {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": {"name": "slow", "namespace": "demo"},
+        "metadata": {"name": "slow", "namespace": "default"},
         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": LABELS}},
     },
 ]
@@ -99,6 +99,6 @@ def test_the_plan_waits_until_the_budget_allows_an_eviction(migrate: Callable[..
 def test_it_is_refused_when_the_time_is_over(migrate: Callable[..., Outcome], api: ClusterApi) -> None:
     outcome = migrate("--check", podnet_settle_seconds=0)
     assert outcome.code == 2, outcome.output
-    assert "PodDisruptionBudget demo/slow" in outcome.text
+    assert "PodDisruptionBudget default/slow" in outcome.text
     assert "nothing was changed" in outcome.text
     assert allowed(api) == 0
