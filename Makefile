@@ -5,16 +5,19 @@ TOOL := PYTHONPATH=tests $(PYTHON) -m tooling
 LAB := $(TOOL).launch podnet_lab $(if $(TOPOLOGY),--topology $(TOPOLOGY))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint sanity unit molecule lab lab-down clean
+.PHONY: help demo test test-faults lint sanity unit molecule lab lab-down clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Move a real cluster from Flannel to Calico under load, and report (options: DEMO_ARGS="--help")
 	@$(TOOL).launch podnet_demo $(DEMO_ARGS)
 
 test: ## Run all checks: lint, sanity, unit, molecule
 	@$(TOOL).check
+
+test-faults: ## Run the scenarios that are too long for every run: rollback
+	@$(TOOL).launch tooling.molecule rollback
 
 lint: ## Run linters, type checks and the checks of the documentation
 	@$(TOOL).check lint

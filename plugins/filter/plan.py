@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, gate, plan, report, routing, table, texts
+from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, gate, plan, report, rollback, routing, table, texts
 from ansible_collections.podnet.cni.plugins.plugin_utils._clear_errors import filters_with_clear_errors
 
 Record = t.Mapping[str, t.Any]
@@ -16,6 +16,11 @@ Record = t.Mapping[str, t.Any]
 def migration_plan(cluster: Record, nodes: t.Mapping[str, Record], settings: Record | None = None) -> dict[str, t.Any]:
     """See C(plan.plan_migration)."""
     return plan.plan_migration(cluster, nodes, settings or {})
+
+
+def rollback_plan(cluster: Record, nodes: t.Mapping[str, Record], settings: Record | None = None) -> dict[str, t.Any]:
+    """See C(rollback.plan_rollback)."""
+    return rollback.plan_rollback(cluster, nodes, settings or {})
 
 
 def plan_table(value: Record, width: int = table.WIDTH) -> str:
@@ -66,6 +71,7 @@ class FilterModule:
         return filters_with_clear_errors(
             {
                 "migration_plan": migration_plan,
+                "rollback_plan": rollback_plan,
                 "plan_table": plan_table,
                 "findings_table": findings_table,
                 "parse_serial": parse_serial,

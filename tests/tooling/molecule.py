@@ -33,8 +33,17 @@ RESULTS = ROOT / "build" / "molecule"
 WORDS = ("passed", "failed", "errors", "skipped")
 PYTHON_PATH = f"{ROOT / 'tests'}:{ROOT / 'tests' / 'lab'}"
 
-SCENARIOS = {"plan": "default", "modules": "default", "migrate": "default", "bad_router": "bad-router", "broken": "default"}
+SCENARIOS = {
+    "plan": "default",
+    "modules": "default",
+    "migrate": "default",
+    "bad_router": "bad-router",
+    "broken": "default",
+    "rollback": "default",
+}
 """The topology of each scenario, in the order in which they can follow each other on one lab, or need a new one."""
+LONG = ("rollback",)
+"""Only run when they are named: C(make test-faults)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,11 +183,13 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0 when everything passed."""
     parser = argparse.ArgumentParser(prog="tooling.molecule", description="Run molecule scenarios on labs.")
-    parser.add_argument("scenarios", nargs="*", choices=[[], *SCENARIOS], metavar="scenario", help=f"of {', '.join(SCENARIOS)} (default: all)")
+    parser.add_argument(
+        "scenarios", nargs="*", choices=[[], *SCENARIOS], metavar="scenario", help=f"of {', '.join(SCENARIOS)} (default: all but {', '.join(LONG)})"
+    )
     parser.add_argument("--keep-lab", action="store_true", help="leave the lab up, and use one that is up as it is")
     parser.add_argument("--lab", default=LAB, help="name of the lab (default: %(default)s)")
     options = parser.parse_args(arguments)
-    names = [name for name in SCENARIOS if name in (options.scenarios or SCENARIOS)]
+    names = [name for name in SCENARIOS if (name in options.scenarios if options.scenarios else name not in LONG)]
     with signals_end():
         runner = Runner(environment.ensure(ENVIRONMENT), options.lab)
         if not options.keep_lab:

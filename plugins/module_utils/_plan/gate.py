@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.podnet.cni.plugins.module_utils._plan import node_state, workloads
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding, blockers_of, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import missing_block_routes, routing_findings
+from ansible_collections.podnet.cni.plugins.module_utils._plan.transit import nodes_with_flanneld
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject
 
 Facts = t.Mapping[str, t.Any]
@@ -63,6 +64,46 @@ def _moved_node(node: Facts, facts: Facts, planned: Facts) -> t.Iterator[Finding
             "It stays as it is, since it is not this migration's cordon.",
             f"`kubectl uncordon {name}` if it was forgotten.",
             WARNING,
+        )
+
+
+def _returned_node(node: Facts, facts: Facts) -> t.Iterator[Finding]:
+    """One node of the batch of a rollback: wholly on Flannel, and in service."""
+    name = str(node["name"])
+    active = node_state.active_cni(facts)
+    if active != node_state.FLANNEL:
+        yield Finding(
+            "gate-not-on-flannel",
+            BLOCKER,
+            node_subject([name]),
+            f"The active CNI is {active or 'none'}.",
+            "The node did not go back, or something made Calico's configuration the first one again.",
+            "Look at the output of this node's tasks; run again to bring it back.",
+            _SOURCE,
+            (name,),
+        )
+    left = natural(pod["address"] for pod in node_state.pods_on(facts, node_state.CALICO))
+    if left:
+        yield Finding(
+            "gate-pods-on-calico",
+            BLOCKER,
+            node_subject([name]),
+            f"{count(len(left), 'pod')} still on Calico's network: {listed(left)}.",
+            "They would lose their network when Calico is removed.",
+            "Run again: these pods are restarted.",
+            _SOURCE,
+            (name,),
+        )
+    if node_state.cordoned_by_us(node):
+        yield Finding(
+            "gate-returned-cordoned",
+            BLOCKER,
+            node_subject([name]),
+            "The node is still cordoned by this rollback.",
+            "No pod comes back to it.",
+            f"`kubectl uncordon {name}`, or run again.",
+            _SOURCE,
+            (name,),
         )
 
 
@@ -135,15 +176,7 @@ def _flanneld(cluster: Facts, names: t.Sequence[str]) -> t.Iterator[Finding]:
     if not flannel:
         return
     daemonset = flannel["daemonset"]
-    selector = {"matchLabels": daemonset.get("selector") or {}}
-    running = {
-        pod.get("node")
-        for pod in cluster.get("pods") or []
-        if pod.get("namespace") == daemonset["namespace"]
-        and pod.get("ready")
-        and selector["matchLabels"]
-        and workloads.selector_matches(selector, pod.get("labels") or {})
-    }
+    running = nodes_with_flanneld(cluster)
     absent = [name for name in names if name not in running]
     if absent and daemonset.get("desired", 0) >= len(names):
         yield Finding(
@@ -196,7 +229,9 @@ def gate_findings(cluster: Facts, nodes: t.Mapping[str, Facts], plan: Facts, set
     found: list[Finding] = []
     for node in cluster.get("nodes") or []:
         if node["name"] in nodes:
-            found += _moved_node(node, nodes[node["name"]], planned.get(node["name"], {}))
+            facts = nodes[node["name"]]
+            returned = plan.get("direction") == node_state.FLANNEL
+            found += _returned_node(node, facts) if returned else _moved_node(node, facts, planned.get(node["name"], {}))
     found += _all_nodes(cluster, list(nodes), plan)
     found += _joined(cluster, plan)
     found += routing_findings(cluster, nodes)

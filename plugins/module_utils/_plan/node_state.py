@@ -63,6 +63,13 @@ def traces_of_flannel(node: Facts) -> list[str]:
     return traces
 
 
+def is_unguarded(node: Facts) -> bool:
+    """Whether blackhole routes of Calico's blocks cut Flannel's pods off: a restart of the node takes the guard routes away."""
+    routes = node.get("routes") or []
+    holes = any(route.get("type") == "blackhole" for route in routes)
+    return holes and bool(node.get("cni0")) and not any(route.get("metric") == GUARD_METRIC for route in routes)
+
+
 def traces_of_migration(node: Facts) -> list[str]:
     """What the migration itself left on a node."""
     traces = [f"guard route {route['destination']}" for route in node.get("routes") or [] if route.get("metric") == GUARD_METRIC]

@@ -98,7 +98,7 @@ def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding]) 
     }
 
 
-def _flannel_summary(flannel: Facts | None) -> Record | None:
+def flannel_summary(flannel: Facts | None) -> Record | None:
     """What the plan repeats of Flannel."""
     if not flannel:
         return None
@@ -126,6 +126,7 @@ def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts
     removing = chosen.remove_flannel and not {"removed", "finished"} <= set(done)
     calico = situation.calico or {}
     return {
+        "direction": node_state.CALICO,
         "method": chosen.method,
         "work": bool(moving) or removing,
         "blocked": is_blocked(findings),
@@ -139,7 +140,7 @@ def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts
             "nodes": len(situation.cluster_nodes),
             "zones": len({zone_of(node) for node in situation.cluster_nodes} - {""}),
             "pods": sum(1 for pod in situation.pods if not workloads.is_finished(pod)),
-            "flannel": _flannel_summary(situation.flannel),
+            "flannel": flannel_summary(situation.flannel),
             "calico": (calico.get("daemonset") or {}).get("image"),
         },
         "network": situation.network,

@@ -10,6 +10,8 @@ import typing as t
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
 
 Record = t.Mapping[str, t.Any]
+DONE = {"calico": "moved", "flannel": "returned"}
+"""The phase that the journal has of a node that is done, by the direction of the plan."""
 
 
 def _node(name: str, record: Record) -> dict[str, t.Any]:
@@ -33,16 +35,19 @@ def _node(name: str, record: Record) -> dict[str, t.Any]:
 def migration_report(plan: Record, journal: Record) -> dict[str, t.Any]:
     """The report; C(journal) is the result of M(podnet.cni.cni_journal) with C(state=read).
 
-    Nodes that an earlier run has moved are part of it, in the order in which they were moved. Nodes that failed have no phases and are
-    listed apart.
+    Nodes that an earlier run has moved in the plan's direction are part of it, in the order in which they were moved. Nodes that failed have
+    no phases and are listed apart.
     """
     run = journal.get("run") or {}
     records = journal.get("nodes") or {}
-    moved = [_node(name, record) for name, record in records.items() if record.get("phase", "moved") == "moved" and record.get("phases")]
+    direction = plan.get("direction") or "calico"
+    done = DONE[direction]
+    moved = [_node(name, record) for name, record in records.items() if record.get("phase", done) == done and record.get("phases")]
     failed = [
         {"name": name, "failed": record["failed"]} for name, record in records.items() if record.get("phase") == "failed" and record.get("failed")
     ]
     return {
+        "direction": direction,
         "run": run.get("run"),
         "started": run.get("started"),
         "finished": run.get("finished"),

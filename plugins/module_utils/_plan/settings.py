@@ -17,6 +17,17 @@ class InvalidSettings(ValueError):
     """A setting that cannot be read, with its value and what to give instead."""
 
 
+def _names(variable: str, value: t.Any) -> tuple[str, ...]:
+    """Names in a list, or in a text with commas, as a survey sends it.
+
+    :raises InvalidSettings: for anything else.
+    """
+    parts = value.split(",") if isinstance(value, str) else value or ()
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
+        raise InvalidSettings(f"{variable}: '{value}' is no list of node names; give names such as [n1, n2]")
+    return tuple(part.strip() for part in parts if part.strip())
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Settings of a migration; C(hosts) names the inventory host of each node."""
@@ -32,6 +43,8 @@ class Settings:
     evict_unmanaged: bool = False
     remove_flannel: bool = True
     keep_flannel_configmap: bool = False
+    return_nodes: tuple[str, ...] = ()
+    """Nodes to bring back to Flannel; all when empty. Of a rollback only."""
     hosts: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
@@ -49,6 +62,8 @@ class Settings:
             values["serial"] = tuple(batches.parse_serial(values["serial"]))
         if "bgp_peers" in values:
             values["bgp_peers"] = tuple(values["bgp_peers"] or ())
+        if "return_nodes" in values:
+            values["return_nodes"] = _names("podnet_return_nodes", values["return_nodes"])
         if "block_size" in values:
             try:
                 values["block_size"] = int(values["block_size"])
@@ -63,4 +78,4 @@ class Settings:
     def echo(self) -> dict[str, t.Any]:
         """What the plan repeats of the settings."""
         record = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "hosts"}
-        return {**record, "serial": list(self.serial), "bgp_peers": [dict(peer) for peer in self.bgp_peers]}
+        return {**record, "serial": list(self.serial), "bgp_peers": [dict(peer) for peer in self.bgp_peers], "return_nodes": list(self.return_nodes)}

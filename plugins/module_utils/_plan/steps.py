@@ -29,6 +29,26 @@ def node_steps(evict: int, restart: int, cordoned: bool) -> list[Step]:
     return steps if cordoned else [*steps, step("uncordon", "Let pods come again")]
 
 
+def return_steps(evict: int, restart: int, cordoned: bool) -> list[Step]:
+    """What happens to one node on the way back, in order."""
+    steps = [
+        step("evict", f"Cordon it, evict {count(evict, 'pod')} as their budgets allow", evict > 0),
+        step("switch", "Keep the addresses of Calico's pods from Flannel, make Flannel's CNI configuration the first one"),
+        step("restart", f"Restart {count(restart, 'pod')} of DaemonSets on Flannel's network", restart > 0),
+        step("prove", "Probe pods, Services and DNS; else make Calico's configuration the first one again"),
+    ]
+    return steps if cordoned else [*steps, step("uncordon", "Let pods come again")]
+
+
+def rollback_steps(nodes: int, batches: int) -> list[Step]:
+    """What happens to the cluster on the way back."""
+    return [
+        step(
+            "move", f"Bring {count(nodes, 'node')} back in {count(batches, 'batch', 'batches')}, with a gate on the cluster's state after each", True
+        )
+    ]
+
+
 def cluster_steps(nodes: int, batches: int, peers: int, remove_flannel: bool, keep_configmap: bool) -> list[Step]:
     """What happens to the cluster, in order; C(nodes) are those that are still to be moved."""
     steps: list[Step] = []

@@ -14,6 +14,52 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.words import coun
 Record = t.Mapping[str, t.Any]
 _HEADINGS = {BLOCKER: "BLOCKER", WARNING: "warning", INFO: "info"}
 _MOST_BATCHES = 12
+
+
+class _Words(t.NamedTuple):
+    """How the plan of a direction is told."""
+
+    heading: str
+    verdict: str
+    nodes_to: str
+    all_there: str
+    each: str
+    legend: str
+    done: str
+
+
+_WORDS = {
+    "calico": _Words(
+        "Migration plan: Flannel to Calico BGP, side by side, same pod addresses",
+        "move",
+        "to move",
+        "all nodes are on Calico",
+        "each: cordon, evict as budgets allow; arm the timer that restores Flannel; make Calico's CNI configuration the first one; "
+        "restart DaemonSet pods; probe; disarm; uncordon",
+        "a node that cannot be moved goes back to Flannel by itself",
+        "moved",
+    ),
+    "flannel": _Words(
+        "Rollback plan: Calico back to Flannel, side by side, same pod addresses",
+        "return",
+        "to bring back",
+        "all chosen nodes are on Flannel",
+        "each: cordon, evict as budgets allow; make Flannel's CNI configuration the first one; restart DaemonSet pods; probe; uncordon",
+        "a node that does not pass its checks stays on Calico",
+        "brought back",
+    ),
+}
+
+
+def _returns(plan: Record) -> bool:
+    """Whether it is the plan of the way back."""
+    return plan.get("direction") == "flannel"
+
+
+def _words(record: Record) -> _Words:
+    return _WORDS[record.get("direction") or "calico"]
+
+
 # Names that clouds give to nodes are so long that the columns of a table must be able to give way.
 _NODE = Column("node", least=16)
 _ZONE = Column("zone", least=8, dispensable=1)
@@ -57,8 +103,8 @@ def _facts(plan: Record) -> list[tuple[str, str]]:
         ("Cluster", f"Kubernetes {cluster.get('server_version')}, {count(cluster['nodes'], 'node')}{zones}, {count(cluster['pods'], 'pod')}"),
         ("Flannel", f"DaemonSet {flannel['daemonset']}, {tunnel}, network {plan.get('network')}" if flannel else "not there any more"),
         ("Calico", f"{there}pool {pool['name']} {pool['cidr']}, blocks of /{pool['block_size']}, not encapsulated, {nat}"),
-        ("BGP", "\n".join([f"nodes are AS {settings.get('as_number')}", *(map(_peer, plan.get("peers") or []))])),
-        ("Batches", _batches(plan) or "no node is left to be moved"),
+        ("BGP", "" if _returns(plan) else "\n".join([f"nodes are AS {settings.get('as_number')}", *(map(_peer, plan.get("peers") or []))])),
+        ("Batches", _batches(plan) or f"no node is left to be {_words(plan).done}"),
     ]
 
 
@@ -75,7 +121,8 @@ def _node_rows(plan: Record) -> list[tuple[t.Any, ...]]:
     rows = []
     for node in plan["nodes"]:
         moves = node["name"] in batch_of
-        verdict = "done" if not moves else (", ".join(node["refused"]) and f"REFUSED: {', '.join(node['refused'])}") or "move"
+        stays = "stays" if _returns(plan) and node["state"] != "flannel" else "done"
+        verdict = stays if not moves else (", ".join(node["refused"]) and f"REFUSED: {', '.join(node['refused'])}") or _words(plan).verdict
         rows.append(
             (
                 node["name"],
@@ -113,19 +160,11 @@ def _steps(plan: Record, width: int) -> str:
         prefix = f"  {number:>2} {mark} "
         lines += [(prefix if not i else " " * len(prefix)) + line for i, line in enumerate(wrap(step["title"], width - len(prefix)))]
         if step["id"] == "move":
-            lines += _node_steps(width)
+            lines += [" " * 7 + line for line in wrap(_words(plan).each, width - 7)]
     legend = "  * restarts pods or removes something"
     if any(step["id"] == "move" for step in plan["cluster_steps"]):
-        legend += "; a node that cannot be moved goes back to Flannel by itself"
+        legend += f"; {_words(plan).legend}"
     return "\n".join([*lines, *wrap(legend, width, 2)])
-
-
-def _node_steps(width: int) -> list[str]:
-    text = (
-        "each: cordon, evict as budgets allow; arm the timer that restores Flannel; make Calico's CNI configuration the first one; "
-        "restart DaemonSet pods; probe; disarm; uncordon"
-    )
-    return [" " * 7 + line for line in wrap(text, width - 7)]
 
 
 def _verdict(plan: Record) -> str:
@@ -135,8 +174,11 @@ def _verdict(plan: Record) -> str:
     if not plan["work"]:
         return "Verdict: nothing to do."
     moving = sum(map(len, plan["batches"]))
-    parts = [f"{count(moving, 'node')} to move in {count(len(plan['batches']), 'batch', 'batches')}"] if moving else ["all nodes are on Calico"]
-    if plan.get("remove_flannel"):
+    words = _words(plan)
+    parts = [f"{count(moving, 'node')} {words.nodes_to} in {count(len(plan['batches']), 'batch', 'batches')}"] if moving else [words.all_there]
+    if _returns(plan):
+        parts.append("Calico stays beside Flannel")
+    elif plan.get("remove_flannel"):
         parts.append("then Flannel is removed" if moving else "Flannel is still to be removed")
     elif moving:
         parts.append("Flannel stays beside Calico (podnet_remove_flannel=false)")
@@ -145,7 +187,7 @@ def _verdict(plan: Record) -> str:
 
 def plan_table(plan: Record, width: int = WIDTH) -> str:
     """The whole plan."""
-    parts = ["Migration plan: Flannel to Calico BGP, side by side, same pod addresses", pairs(_facts(plan), width)]
+    parts = [_words(plan).heading, pairs(_facts(plan), width)]
     parts.append(table(_NODE_COLUMNS, _node_rows(plan), width))
     if plan["cluster_steps"]:
         parts.append(f"Steps\n{_steps(plan, width)}")
@@ -191,7 +233,7 @@ def report_table(report: Record, width: int = WIDTH) -> str:
     """Seconds of each node and phase, and what they add up to."""
     nodes = report.get("nodes") or []
     if not nodes:
-        return "No node was moved."
+        return f"No node was {_words(report).done}."
     names = list(dict.fromkeys(phase["phase"] for node in nodes for phase in node.get("phases") or []))
     columns = (
         _NODE,
@@ -212,5 +254,5 @@ def report_table(report: Record, width: int = WIDTH) -> str:
     own_times = sorted(node["seconds"] - node["graceful_seconds"] for node in nodes)
     middle = len(own_times) // 2
     median = own_times[middle] if len(own_times) % 2 else (own_times[middle - 1] + own_times[middle]) / 2
-    summary = f"{count(len(nodes), 'node')} moved; median {seconds(median)} a node without waiting for pods that end gracefully."
+    summary = f"{count(len(nodes), 'node')} {_words(report).done}; median {seconds(median)} a node without waiting for pods that end gracefully."
     return "\n".join(["Time per node and phase", table(columns, rows, width), *wrap(summary, width, 2)])

@@ -18,7 +18,7 @@ from podnet_lab.lab import Lab
 from podnet_lab.prober_control import ProberControl
 from podnet_lab.shell import wait_for
 
-from podnet_molecule import breaking, results, snapshot
+from podnet_molecule import breaking, results, returning, snapshot
 
 CALICO_GROUP = "crd.projectcalico.org"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         manifest.add_argument("file", type=Path)
     commands.add_parser("remove-calico-definitions", help="remove Calico's resource definitions, and all resources with them")
     commands.add_parser("break-twice", help="break a migration on purpose, twice, and run it to its end")
+    commands.add_parser("there-and-back", help="move nodes to Calico, back to Flannel, and to Calico for good")
     commands.add_parser("start-load", help="apply the workloads, and start probers on all nodes and in pods")
     return top
 
@@ -61,6 +62,8 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
         remove_calico_definitions(lab)
     elif options.command == "break-twice":
         breaking.break_twice(lab)
+    elif options.command == "there-and-back":
+        returning.there_and_back(lab)
     else:
         workloads.apply(lab)
         ProberControl(lab).start()

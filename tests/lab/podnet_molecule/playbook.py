@@ -15,6 +15,7 @@ import typing as t
 from pathlib import Path
 
 PLAYBOOK = "podnet.cni.migrate_to_calico"
+ROLLBACK = "podnet.cni.rollback_to_flannel"
 RECAP = re.compile(r"^(?P<host>\S+)\s*: (?P<counts>ok=.*)$", re.MULTILINE)
 
 
@@ -44,15 +45,15 @@ class Outcome:
         return sum(counts["changed"] for counts in self.recap.values())
 
 
-def command(inventory: Path, variables: t.Mapping[str, t.Any], *options: str) -> list[str]:
+def command(inventory: Path, variables: t.Mapping[str, t.Any], *options: str, playbook: str = PLAYBOOK) -> list[str]:
     """Its command line with extra variables."""
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    return [program, f"--inventory={inventory}", PLAYBOOK, "--extra-vars", json.dumps(dict(variables)), *options]
+    return [program, f"--inventory={inventory}", playbook, "--extra-vars", json.dumps(dict(variables)), *options]
 
 
-def run(inventory: Path, variables: t.Mapping[str, t.Any], *options: str) -> Outcome:
+def run(inventory: Path, variables: t.Mapping[str, t.Any], *options: str, playbook: str = PLAYBOOK) -> Outcome:
     """Run it with extra variables; what environment variables say to Ansible stays as it is."""
-    words = command(inventory, variables, *options)
+    words = command(inventory, variables, *options, playbook=playbook)
     environment = {**os.environ, "ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false"}
     done = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     return Outcome(done.returncode, done.stdout)

@@ -12,6 +12,8 @@ from tooling.docs.rules import Rule, asked_after_moves, read_rules
 
 PREFLIGHT = ("flannel", "nodes", "addresses", "calico", "pods", "host", "mtu", "bgp")
 """Files of rules in the order in which preflight.py asks them."""
+ROLLBACK = ("going_back",)
+"""Files of rules that only rollback.py asks."""
 TITLES = {
     "rules/flannel.py": "Flannel",
     "rules/nodes.py": "Nodes and inventory",
@@ -21,14 +23,16 @@ TITLES = {
     "rules/host.py": "Inside the nodes",
     "rules/mtu.py": "MTU",
     "rules/bgp.py": "BGP and settings",
+    "rules/going_back.py": "Going back to Flannel",
     "routing.py": "Routes and sessions",
     "gate.py": "Gates after each batch",
 }
 INTRODUCTIONS = {
+    "rules/going_back.py": "Asked by the preflight of `rollback_to_flannel`, with most rules about nodes and pods above.",
     "routing.py": "Asked by the preflight, by the proof of the fabric and by every gate. "
     "[`block-route-missing`](#block-route-missing) is asked by the gates only.",
     "gate.py": "Asked of the cluster and of the nodes of the batch, again and again until all is well or `podnet_settle_seconds` are over. "
-    "A blocker stops the run; nodes that have moved stay moved.",
+    "A blocker stops the run; nodes of earlier batches stay as they are.",
 }
 HEAD = """\
 <!-- Written by tests/tooling/docs from plugins/module_utils/_plan. Change it there; a unit test fails when this page is out of date. -->
@@ -49,7 +53,7 @@ be removed; the other rules of the preflight are not asked any more then.
 
 def rules() -> list[Rule]:
     """All of them, in the order of the page."""
-    return read_rules([*(f"rules/{name}.py" for name in PREFLIGHT), "routing.py", "gate.py"])
+    return read_rules([*(f"rules/{name}.py" for name in (*PREFLIGHT, *ROLLBACK)), "routing.py", "gate.py"])
 
 
 def page() -> str:

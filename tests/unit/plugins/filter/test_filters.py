@@ -42,6 +42,7 @@ def good_input(name):
         "findings_line": (made["findings"],),
         "unknown_variables": (["podnet_serial"], ["podnet_serial"]),
         "migration_plan": (lab.cluster, lab.nodes, lab.settings),
+        "rollback_plan": (lab.cluster, lab.nodes, lab.settings),
         "plan_table": (made,),
         "findings_table": (made["findings"],),
         "parse_serial": ("1,10%",),

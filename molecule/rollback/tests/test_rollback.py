@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One node goes back, then all do; a node that does not pass its checks stays on Calico; and the way to Calico is open again."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from podnet_lab.lab import Lab
+from podnet_molecule import results
+from podnet_molecule.playbook import Outcome
+
+FLANNEL = "10-flannel.conflist"
+IN_SERVICE = {"timer": False, "schedulable": True}
+
+Record = dict[str, t.Any]
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    return t.cast(Record, json.loads((results.folder() / "returning.json").read_text(encoding="utf-8")))
+
+
+def outcome(record: Record, name: str) -> Outcome:
+    return Outcome(**record[name])
+
+
+def configurations(record: Record, name: str) -> dict[str, str]:
+    nodes = record[f"after_{name}"]["nodes"]
+    assert all({key: node[key] for key in IN_SERVICE} == IN_SERVICE for node in nodes.values())
+    return {node: entry["configuration"] for node, entry in nodes.items()}
+
+
+def test_all_nodes_were_on_calico_with_flannel_beside(record: Record) -> None:
+    assert outcome(record, "moved").code == 0, outcome(record, "moved").output
+    assert FLANNEL not in configurations(record, "moved").values()
+    assert all(pods["flannel"] == 0 and pods["calico"] > 0 for pods in record["after_moved"]["pods"].values())
+
+
+def test_a_node_that_does_not_pass_its_checks_stays_on_calico(record: Record, lab: Lab) -> None:
+    failed = outcome(record, "unanswered")
+    assert failed.code == 2
+    for words in (lab.nodes[0].name, "a port that nobody listens on", "run the same playbook again"):
+        assert words in failed.text, failed.output
+    assert FLANNEL not in configurations(record, "unanswered").values()
+    assert not record["after_unanswered"]["locked"]
+    assert record["after_unanswered"]["phases"][f"node.{lab.nodes[0].name}.json"] == "return-failed"
+
+
+def test_one_node_went_back_alone(record: Record, lab: Lab) -> None:
+    assert outcome(record, "one").code == 0, outcome(record, "one").output
+    back = [name for name, configuration in configurations(record, "one").items() if configuration == FLANNEL]
+    assert back == [lab.nodes[1].name]
+    pods = record["after_one"]["pods"][back[0]]
+    assert pods["flannel"] > 0
+    assert pods["calico"] == 0
+
+
+def test_all_nodes_went_back(record: Record) -> None:
+    assert outcome(record, "all").code == 0, outcome(record, "all").output
+    assert set(configurations(record, "all").values()) == {FLANNEL}
+    assert all(pods["calico"] == 0 and pods["flannel"] > 0 for pods in record["after_all"]["pods"].values())
+    assert not record["after_all"]["locked"]
+
+
+def test_another_run_has_nothing_to_do(record: Record) -> None:
+    assert outcome(record, "again").code == 0, outcome(record, "again").output
+    assert outcome(record, "again").changed == 0
+    assert "nothing to do" in outcome(record, "again").text
+
+
+@pytest.mark.parametrize("name", ["moved", "unanswered", "one", "all", "again", "for_good"])
+def test_no_address_was_given_twice(record: Record, name: str) -> None:
+    addresses = record[f"after_{name}"]["addresses"]
+    assert addresses
+    assert len(set(addresses)) == len(addresses)
+
+
+def test_the_way_to_calico_is_open_again(record: Record) -> None:
+    assert outcome(record, "for_good").code == 0, outcome(record, "for_good").output
+    assert set(configurations(record, "for_good").values()) == {"10-calico.conflist"}

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules about going back to Flannel: can it take the pods again, and who would notice."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.podnet.cni.plugins.module_utils._plan import node_state
+from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.flannel import daemonset_name
+from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
+from ansible_collections.podnet.cni.plugins.module_utils._plan.transit import nodes_with_flanneld
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject
+
+_SOURCE = "podnet.cni:roles/return_node"
+
+
+def unknown_nodes(situation: Situation) -> t.Iterator[Finding]:
+    """Names that are no nodes."""
+    known = {node["name"] for node in situation.cluster_nodes}
+    names = natural(name for name in situation.settings.return_nodes if name not in known)
+    if names:
+        yield Finding(
+            "return-node-unknown",
+            BLOCKER,
+            node_subject(names),
+            f"podnet_return_nodes names {listed(names)}; the cluster has {listed(natural(known), 6)}.",
+            "A node that was meant would stay where it is.",
+            "Give names as `kubectl get nodes` shows them, or leave podnet_return_nodes out to bring all back.",
+            _SOURCE,
+        )
+
+
+def flannel_gone(situation: Situation) -> t.Iterator[Finding]:
+    """Flannel was removed already."""
+    if situation.to_move and not situation.flannel:
+        yield Finding(
+            "return-flannel-gone",
+            BLOCKER,
+            "cluster",
+            "No DaemonSet runs flanneld.",
+            "Pods that come back would get a network that nobody carries to other nodes.",
+            "Install Flannel with the same network and backend again: its objects are in the journal (`backup.flannel.json` of ConfigMap "
+            "kube-system/podnet-cni-migration). Then run again.",
+            "flannel-io/flannel:Documentation/kube-flannel.yml",
+        )
+
+
+def flannel_not_ready(situation: Situation) -> t.Iterator[Finding]:
+    """Flanneld does not run where it is needed."""
+    flannel = situation.flannel
+    if not flannel:
+        return
+    running = nodes_with_flanneld(situation.cluster)
+    silent = [node["name"] for node in situation.cluster_nodes if situation.to_move and node["name"] not in running]
+    if silent:
+        yield Finding(
+            "return-flannel-not-ready",
+            BLOCKER,
+            node_subject(silent),
+            f"flanneld ({daemonset_name(flannel)}) is not Ready there.",
+            "It carries packets between nodes for every pod that goes back.",
+            f"`kubectl -n {flannel['daemonset']['namespace']} get pods -o wide` and its log; repair it, then run again.",
+            "flannel-io/flannel:pkg/backend/vxlan/vxlan.go",
+            tuple(silent),
+        )
+
+
+def no_configuration(situation: Situation) -> t.Iterator[Finding]:
+    """Flannel's CNI configuration is not on the node any more."""
+    names = [
+        node["name"]
+        for node, facts in situation.moving_facts()
+        if not any(config.get("cni") == node_state.FLANNEL and config.get("valid") for config in facts.get("cni_configs") or [])
+    ]
+    if names:
+        yield Finding(
+            "return-no-configuration",
+            BLOCKER,
+            node_subject(names),
+            "/etc/cni/net.d has no CNI configuration of Flannel's.",
+            "The runtime would have none to make pods with.",
+            "Delete flanneld's pod on this node: its init container writes the configuration when it starts.",
+            "flannel-io/flannel:Documentation/kube-flannel.yml",
+            tuple(names),
+        )
+
+
+def policies_end(situation: Situation) -> t.Iterator[Finding]:
+    """NetworkPolicies, which Calico enforces and Flannel passes over."""
+    names = [f"{policy['namespace']}/{policy['name']}" for policy in situation.cluster.get("network_policies") or []]
+    if names and situation.to_move:
+        yield Finding(
+            "network-policies-end",
+            WARNING,
+            count(len(names), "NetworkPolicy", "NetworkPolicies"),
+            f"Calico enforces {listed(natural(names), 4)}; Flannel does not.",
+            "They do not apply to a pod any more from the moment it is back on Flannel. Traffic that they forbid passes then.",
+            "Protect what must not be reached by other means first.",
+            "kubernetes/website:content/en/docs/concepts/services-networking/network-policies.md",
+        )
+
+
+def some_stay(situation: Situation) -> t.Iterator[Finding]:
+    """Some nodes stay on Calico, so that the nodes that went back keep its blocks."""
+    chosen = situation.settings.return_nodes
+    going = {node["name"] for node in situation.to_move}
+    stay = [name for name, state in situation.states.items() if state != node_state.FLANNEL and name not in going]
+    if chosen and going and stay:
+        yield Finding(
+            "return-some-stay",
+            WARNING,
+            node_subject(stay),
+            f"{count(len(stay), 'node')} {'stays' if len(stay) == 1 else 'stay'} on Calico.",
+            "The nodes that go back keep their address blocks of Calico's, and routes that are not there after a restart of the node lead to "
+            "their pods: restarted in this state, its pods on Flannel cannot be reached until the playbook has run again.",
+            "Bring the others back too, or move these again, before a node is restarted.",
+            _SOURCE,
+        )
+
+
+RULES = (unknown_nodes, flannel_gone, flannel_not_ready, no_configuration, policies_end, some_stay)
