@@ -33,6 +33,8 @@ COLLECTION = "podnet.cni"
 SETTLE_SECONDS = 20.0
 ROUTES_SECONDS = 3.0
 """Routes reach a node that much later than the cluster has what they are made of, on a busy machine."""
+PODS_SECONDS = 8.0
+"""A pod that ends or is not Ready for that long stays so: it waits for what a case withholds."""
 KINDS = ("change", "steady", "preview", "refusal", "failure")
 FAILING = ("refusal", "failure")
 KEPT = ("changed", "failed", "msg", "diff", "warnings", "deprecations", "exception")
@@ -95,10 +97,14 @@ class ActionModule(ActionBase):
         now = self._look()
         deadline = time.monotonic() + SETTLE_SECONDS
         pause = ROUTES_SECONDS if len(self._places) > 1 else 0.0
+        restless, since = None, time.monotonic()
         while "cluster" in self._places and time.monotonic() < deadline:
             time.sleep(pause)
+            pods = snapshot.restless_pods(self._lab)
+            if pods != restless:
+                restless, since = pods, time.monotonic()
             before, now = now, self._look()
-            if not snapshot.difference(before, now):
+            if not snapshot.difference(before, now) and (not pods or time.monotonic() - since > PODS_SECONDS):
                 break
             time.sleep(0.5)
         return now

@@ -142,6 +142,19 @@ def pod_lines(pod: Object) -> list[str]:
     return [f"{full_name(pod)} {metadata['uid']} content {digest} {state}"]
 
 
+def restless_pods(lab: Lab) -> list[str]:
+    """Pods that are about to become others: they end, or they are not Ready yet."""
+    with lab.api() as api:
+        return sorted(f"{full_name(pod)} {pod['metadata']['uid']}" for pod in listed(api, "/api/v1/pods") if is_restless(pod))
+
+
+def is_restless(pod: Object) -> bool:
+    """Whether a pod ends, or neither has finished nor is Ready."""
+    status = pod.get("status", {})
+    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in status.get("conditions") or [])
+    return bool(pod["metadata"].get("deletionTimestamp")) or not (ready or status.get("phase") in ("Succeeded", "Failed"))
+
+
 def node_lines(node: Object) -> list[str]:
     """A node without the heartbeat of its kubelet."""
     name = node["metadata"]["name"]

@@ -119,6 +119,20 @@ def test_a_pod_that_is_told_to_end_is_gone():
     assert snapshot.pod_lines(a_pod(metadata={"deletionTimestamp": "2026-11-25T02:00:00Z"})) == []
 
 
+@pytest.mark.parametrize(
+    ("parts", "restless"),
+    [
+        ({}, False),
+        ({"metadata": {"deletionTimestamp": "2026-11-25T02:00:00Z"}}, True),
+        ({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}, True),
+        ({"status": {"phase": "Pending", "conditions": []}}, True),
+        ({"status": {"phase": "Succeeded", "conditions": [{"type": "Ready", "status": "False"}]}}, False),
+    ],
+)
+def test_pods_that_are_about_to_become_others_are_waited_for(parts, restless):
+    assert snapshot.is_restless(a_pod(**parts)) == restless
+
+
 def group(name, *resources):
     entries = [{"resource": plural, "responseKind": {"kind": kind}, "verbs": verbs} for plural, kind, verbs in resources]
     return {"metadata": {"name": name} if name else {}, "versions": [{"version": "v1", "resources": entries}]}
