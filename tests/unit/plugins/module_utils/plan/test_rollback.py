@@ -100,7 +100,7 @@ def test_the_plan_is_told():
     assert text.startswith("Rollback plan: Calico back to Flannel")
     assert "1 node to bring back in 1 batch, Calico stays beside Flannel" in " ".join(text.split())
     assert text.count("| stays") == 2
-    assert "BGP " not in text.split("Findings")[0].replace("Calico BGP", "")
+    assert "BGP " not in text.partition("Findings")[0].replace("Calico BGP", "")
     assert "the timer that restores Flannel" not in text
 
 
