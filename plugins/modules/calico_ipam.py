@@ -95,10 +95,13 @@ options:
         type: str
         required: true
       cidrs:
-        description: The addresses or CIDRs. With an empty list there shall be no such reservation.
+        description: The addresses or CIDRs. When there is none there shall be no such reservation.
         type: list
         elements: str
         default: []
+      node:
+        description: Name of a node. The addresses that its pods have now are added, but for those of the host's network.
+        type: str
   node_labels:
     description:
       - With O(state=present), label the nodes of O(claims) so that calico-kube-controllers does not take empty blocks away from them.
@@ -172,6 +175,11 @@ existing_claims:
   returned: always
   type: int
   sample: 0
+reserved:
+  description: The CIDRs of each of the wanted O(reservations), by name.
+  returned: always
+  type: dict
+  sample: {podnet-flannel-n1: [10.244.1.7/32]}
 labelled:
   description: Nodes whose label was set or removed, or would be in check mode.
   returned: always
@@ -200,6 +208,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_bgp_peer_sp
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, KubeError
+from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import addresses_of, uses_cni
 
 Object = dict[str, t.Any]
 
@@ -281,6 +290,8 @@ def _list_problems(params: t.Mapping[str, t.Any]) -> list[str | None]:
                 problems.append(f"claims: block '{block}' is claimed for {owners[block]} and {claim['node']}; give it to one node")
     for reservation in params["reservations"]:
         problems.append(name_problem("reservations.name", reservation["name"]))
+        if reservation.get("node"):
+            problems.append(name_problem("reservations.node", reservation["node"]))
         problems += [_network_problem(f"reservations.cidrs of {reservation['name']}", cidr) for cidr in reservation["cidrs"]]
     return problems
 
@@ -296,7 +307,7 @@ class Ipam:
         self.store = calico_resources.store_of(kube.served())
         self.before: Object = {}
         self.after: Object = {}
-        self.results: dict[str, t.Any] = {"claimed": [], "existing_claims": 0, "labelled": []}
+        self.results: dict[str, t.Any] = {"claimed": [], "existing_claims": 0, "labelled": [], "reserved": {}}
 
     def run(self) -> dict[str, t.Any]:
         """Carry it out and return the module's results. All reasons to refuse are looked for before the first write."""
@@ -455,7 +466,9 @@ class Ipam:
         existing = self._read_reservations()
         for reservation in self.params["reservations"]:
             name = reservation["name"]
-            cidrs = sorted({str(ipaddress.ip_network(cidr)) for cidr in reservation["cidrs"]}, key=_order)
+            more = self._pod_addresses(reservation["node"]) if reservation.get("node") else []
+            cidrs = sorted({str(ipaddress.ip_network(cidr)) for cidr in [*reservation["cidrs"], *more]}, key=_order)
+            self.results["reserved"][name] = cidrs
             current = existing.get(name)
             if not cidrs:
                 if current is not None:
@@ -469,6 +482,11 @@ class Ipam:
                 path = calico_resources.path_of(self.api, "IPReservation", name)
                 self.kube.merge_patch(path, {"spec": {"reservedCIDRs": cidrs}}, dry_run=self.check_mode)
                 self._note_reservation(name, current, cidrs)
+
+    def _pod_addresses(self, node: str) -> list[str]:
+        """Addresses that the pods of a node have from its CNI."""
+        found = self.kube.list("/api/v1/pods", field_selector=f"spec.nodeName={node}")
+        return [address for pod in found if uses_cni(pod) for address in addresses_of(pod)]
 
     def _remove_reservations(self) -> None:
         if not self.params["reservations"]:
@@ -534,6 +552,7 @@ def main() -> t.NoReturn:
                 "options": {
                     "name": {"type": "str", "required": True},
                     "cidrs": {"type": "list", "elements": "str", "default": []},
+                    "node": {"type": "str"},
                 },
             },
             "node_labels": {"type": "bool", "default": False},

@@ -20,8 +20,8 @@ def step(identifier: str, title: str, cuts: bool = False) -> Step:
 def node_steps(evict: int, restart: int, cordoned: bool) -> list[Step]:
     """What happens to one node, in order."""
     steps = [
+        step("reserve", f"Keep the addresses of its {count(evict + restart, 'pod')} from Calico's address management"),
         step("evict", f"Cordon it, evict {count(evict, 'pod')} as their budgets allow", evict > 0),
-        step("reserve", f"Keep the addresses of {count(restart, 'pod')} that stay from Calico's address management"),
         step("switch", "Arm the timer that restores Flannel, make Calico's CNI configuration the first one"),
         step("restart", f"Restart {count(restart, 'pod')} of DaemonSets on Calico's network", restart > 0),
         step("prove", "Probe pods, Services and DNS; then disarm the timer"),

@@ -89,6 +89,28 @@ def test_reservations_alone_need_few_requests(cluster):
     assert f"{API}/ipreservations/podnet-flannel-n1" not in cluster.objects
 
 
+def test_addresses_of_a_nodes_pods_are_reserved(cluster):
+    def pod(name, address, **spec):
+        item = {
+            "metadata": {"name": name, "namespace": "demo"},
+            "spec": {"nodeName": "n1", **spec},
+            "status": {"phase": "Running", "podIP": address},
+        }
+        cluster.add("/api/v1/pods", item)
+
+    pod("web", "10.244.1.9")
+    pod("agent", "10.244.1.7")
+    pod("proxy", "172.30.1.11", hostNetwork=True)
+    pod("elsewhere", "10.244.2.5", nodeName="n2")
+    pod("starting", "")
+    params = {**DEFAULTS, "reservations": [{"name": "podnet-flannel-n1", "cidrs": ["10.244.1.3"], "node": "n1"}]}
+    results = run(cluster, params)
+    assert results["changed"]
+    assert results["reserved"] == {"podnet-flannel-n1": ["10.244.1.3/32", "10.244.1.7/32", "10.244.1.9/32"]}
+    assert cluster.objects[f"{API}/ipreservations/podnet-flannel-n1"]["spec"] == {"reservedCIDRs": results["reserved"]["podnet-flannel-n1"]}
+    assert not run(cluster, params)["changed"]
+
+
 def test_absent(cluster):
     run(cluster, FULL)
     params = {

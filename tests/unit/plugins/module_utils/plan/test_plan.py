@@ -49,7 +49,7 @@ def test_a_cluster_that_is_untouched():
     first = node_of(made, "n1")
     assert (first["state"], first["refused"], first["pods_to_evict"], first["pods_to_restart"]) == ("flannel", [], 3, 1)
     assert (first["blocks"][0], len(first["blocks"]), len(first["guard_routes"])) == ("10.244.0.0/26", 4, 8)
-    assert [step["id"] for step in first["steps"]] == ["evict", "reserve", "switch", "restart", "prove", "uncordon"]
+    assert [step["id"] for step in first["steps"]] == ["reserve", "evict", "switch", "restart", "prove", "uncordon"]
     assert step_ids(made) == [
         "definitions",
         "addresses",
