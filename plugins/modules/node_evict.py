@@ -63,6 +63,12 @@ options:
       - With V(0) it waits for all.
     type: float
     default: 0.0
+  patience:
+    description:
+      - Seconds that O(state=drained) waits for budgets. Pods that may not be evicted yet after that are left. They are then among
+        RV(remaining), RV(blocked) says why, and O(state=recycled) with their addresses evicts them, while it restarts the others.
+      - Without it, it waits for all budgets until O(timeout).
+    type: float
   delete_emptydir_data:
     description: Consent to evict pods that lose an emptyDir volume.
     type: bool
@@ -127,7 +133,7 @@ remaining:
   elements: dict
   sample: [{namespace: demo, name: agent-5hk, uid: 9c22, address: 10.244.1.5, owner: DaemonSet/agent}]
 blocked:
-  description: Pods that were still there when the time was over, with the reason of each.
+  description: Pods that were still there when the time was over, or were left after O(patience), with the reason of each.
   returned: always
   type: dict
   sample: {}
@@ -275,14 +281,23 @@ class Evictor:
         told: dict[str, pods.Pod] = {}
         while selection.evict:
             self._check_consent(selection)
-            times = evict.drain(self.kube, self.params["node"], selection.evict, max(0.0, deadline - time.monotonic()), linger)
-            self._add_times(times)
-            told.update((pods.uid_of(pod), pod) for pod in selection.evict)
+            left = max(0.0, deadline - time.monotonic())
+            drained = evict.drain(self.kube, self.params["node"], selection.evict, left, linger, self.params["patience"])
+            self._add_times(drained.times)
+            told.update((pods.uid_of(pod), pod) for pod in selection.evict if pods.uid_of(pod) not in drained.waiting)
             self.results["evicted"] = [describe(pod) for pod in told.values()]
+            self.results["blocked"] = {
+                pods.name_of(pod): drained.waiting[uid] for pod in selection.evict if (uid := pods.uid_of(pod)) in drained.waiting
+            }
             selection = self._selection()
-            if linger and all(pods.uid_of(pod) in told and evict.lingers(pod, linger) for pod in selection.evict):
+            if all(self._may_stay(pod, told, drained.waiting) for pod in selection.evict):
                 return evict.Selection([], selection.stay + selection.evict)
         return selection
+
+    def _may_stay(self, pod: pods.Pod, told: t.Container[str], waiting: t.Container[str]) -> bool:
+        """Whether a pod that is still there ends soon, or was left on purpose."""
+        linger = self.params["linger_seconds"]
+        return pods.uid_of(pod) in waiting or bool(linger and pods.uid_of(pod) in told and evict.lingers(pod, linger))
 
     def run_recycled(self) -> None:
         """State recycled."""
@@ -326,6 +341,7 @@ def main() -> t.NoReturn:
             "addresses": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 300.0},
             "linger_seconds": {"type": "float", "default": 0.0},
+            "patience": {"type": "float"},
             "delete_emptydir_data": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
             "include_host_network": {"type": "bool", "default": False},
@@ -337,6 +353,8 @@ def main() -> t.NoReturn:
         module.fail_json(msg=f"timeout: {module.params['timeout']} is not a duration; give seconds greater than 0")
     if module.params["linger_seconds"] < 0:
         module.fail_json(msg=f"linger_seconds: {module.params['linger_seconds']} is not a duration; give seconds, or 0 to wait for all pods")
+    if (module.params["patience"] or 0) < 0:
+        module.fail_json(msg=f"patience: {module.params['patience']} is not a duration; give seconds, or leave it out to wait for all budgets")
     kube = KubeClient.from_module(module)
     try:
         results = Evictor(kube, module.params, module.check_mode).run()

@@ -120,9 +120,14 @@ class Evictions:
         return [pod for pod, done in zip(targets, accepted) if done]
 
     @property
+    def hopeless(self) -> bool:
+        """Whether a pod may not be evicted, however long one waits."""
+        return self._forbidden.is_set()
+
+    @property
     def text(self) -> str:
         """What is wrong with the pods that wait, for C(NotGone)."""
-        return "may not be evicted" if self._forbidden.is_set() else "could not be evicted in time"
+        return "may not be evicted" if self.hopeless else "could not be evicted in time"
 
     def _evict(self, pod: pods.Pod) -> bool:
         name, pause = pods.name_of(pod), RETRY_SECONDS
@@ -186,24 +191,36 @@ def lingers(pod: pods.Pod, longest: float) -> bool:
     return pods.is_terminating(pod) and float(pod["metadata"].get("deletionGracePeriodSeconds") or 0) <= longest
 
 
-def drain(kube: KubeClient, node: str, evict: t.Sequence[pods.Pod], timeout: float, linger: float = 0.0) -> Times:
+class Drained(t.NamedTuple):
+    """How long it took, and why pods that were left wait, by their uid."""
+
+    times: Times
+    waiting: dict[str, str]
+
+
+def drain(kube: KubeClient, node: str, evict: t.Sequence[pods.Pod], timeout: float, linger: float = 0.0, patience: float | None = None) -> Drained:
     """Evict pods and wait until they are gone, but not for those that end within C(linger) seconds.
+
+    Pods that may not be evicted yet after C(patience) seconds are left; without it they count as not gone.
 
     :raises NotGone: when some are still there after C(timeout) seconds.
     """
     begin = time.monotonic()
     deadline = begin + timeout
-    evictions = Evictions(kube, deadline)
+    leaves = patience is not None and patience < timeout
+    evictions = Evictions(kube, begin + patience if patience is not None and leaves else deadline)
     candidates = [pod for pod in evict if not pods.is_terminating(pod)]
     accepted = evictions.run(candidates)
     all_accepted = time.monotonic()
-    if len(accepted) < len(candidates):
+    if len(accepted) < len(candidates) and (evictions.hopeless or not leaves):
         raise NotGone(f"{evictions.text} ({timeout:.0f} s)", evictions.waiting, accepted)
-    left = _wait_gone(kube, node, {pods.uid_of(pod) for pod in evict}, deadline, linger) if evict else []
+    waiting = {pods.uid_of(pod): evictions.waiting[pods.name_of(pod)] for pod in candidates if pods.name_of(pod) in evictions.waiting}
+    uids = {pods.uid_of(pod) for pod in evict} - set(waiting)
+    left = _wait_gone(kube, node, uids, deadline, linger) if uids else []
     if left:
         raise NotGone(f"were still there after {timeout:.0f} s", {pods.name_of(pod): _why_still_there(pod) for pod in left}, accepted)
     end = time.monotonic()
-    return Times(end - begin, end - all_accepted)
+    return Drained(Times(end - begin, end - all_accepted), waiting)
 
 
 def _why_still_there(pod: pods.Pod) -> str:

@@ -19,6 +19,7 @@ DEFAULTS = {
     "force": False,
     "include_host_network": False,
     "linger_seconds": 0.0,
+    "patience": None,
 }
 
 
@@ -194,6 +195,48 @@ def test_a_budget_is_waited_for(cluster):
     put(cluster, pod("web"))
     cluster.hooks.insert(0, budget(3))
     assert names(run(cluster, "drained")["evicted"]) == ["web"]
+
+
+def test_pods_that_a_budget_holds_back_are_left_for_later(cluster):
+    put(cluster, pod("web", address="10.244.1.7"), pod("db", address="10.244.1.8"))
+    cluster.hooks.insert(0, lambda method, path, body: budget(-1)(method, path, body) if "/web/" in path else None)
+    results = run(cluster, "drained", timeout=5.0, patience=0.0)
+    assert names(results["evicted"]) == ["db"]
+    assert [(item["name"], item["address"]) for item in results["remaining"]] == [("web", "10.244.1.7")]
+    assert list(results["blocked"]) == ["demo/web"]
+    assert results["cordoned"]
+    cluster.hooks.pop(0)
+    assert names(run(cluster, "recycled", addresses=["10.244.1.7"])["recycled"]) == ["web"]
+    assert "/api/v1/namespaces/demo/pods/web" not in cluster.objects
+
+
+def test_patience_that_is_long_enough_leaves_nothing(cluster):
+    put(cluster, pod("web"))
+    cluster.hooks.insert(0, budget(2))
+    results = run(cluster, "drained", timeout=5.0, patience=4.0)
+    assert (names(results["evicted"]), results["remaining"], results["blocked"]) == (["web"], [], {})
+
+
+def test_patience_as_long_as_the_time_is_none(cluster):
+    put(cluster, pod("web"))
+    cluster.hooks.insert(0, budget(-1))
+    with pytest.raises(Failure, match="could not be evicted in time"):
+        run(cluster, "drained", timeout=0.1, patience=0.1)
+
+
+def test_pods_that_come_while_others_wait_are_evicted_too(cluster):
+    put(cluster, pod("web", address="10.244.1.7"))
+    late = [pod("late", address="10.244.1.9")]
+
+    def scheduled(method, path, body):
+        if path.endswith("/web/eviction") and late:
+            put(cluster, late.pop())
+        return budget(-1)(method, path, body) if "/web/" in path else None
+
+    cluster.hooks.insert(0, scheduled)
+    results = run(cluster, "drained", timeout=5.0, patience=0.0)
+    assert names(results["remaining"]) == ["web"]
+    assert "late" in names(results["evicted"])
 
 
 def test_a_budget_that_never_allows_is_told_and_the_cordon_undone(cluster):
