@@ -208,6 +208,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_bgp_peer_sp
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, KubeError
+from ansible_collections.podnet.cni.plugins.module_utils._kube.evict import list_pods
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import addresses_of, uses_cni
 
 Object = dict[str, t.Any]
@@ -485,8 +486,7 @@ class Ipam:
 
     def _pod_addresses(self, node: str) -> list[str]:
         """Addresses that the pods of a node have from its CNI."""
-        found = self.kube.list("/api/v1/pods", field_selector=f"spec.nodeName={node}")
-        return [address for pod in found if uses_cni(pod) for address in addresses_of(pod)]
+        return [address for pod in list_pods(self.kube, node) if uses_cni(pod) for address in addresses_of(pod)]
 
     def _remove_reservations(self) -> None:
         if not self.params["reservations"]:

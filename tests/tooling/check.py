@@ -63,8 +63,7 @@ def tell(outcome: Outcome) -> None:
     """One line for a stage that has ended, and its output when it has failed."""
     print(f"{outcome.word:>7}  {outcome.stage.name}: {outcome.counts.line()} in {outcome.seconds:.1f} s", flush=True)
     if outcome.word == "FAILED" and outcome.log and not outcome.stage.alone:
-        text = outcome.log.read_text(encoding="utf-8", errors="replace").rstrip()
-        print(f"---- output of {outcome.stage.name}\n{text}\n---- end of {outcome.stage.name}", flush=True)
+        print(f"---- output of {outcome.stage.name}\n{outcome.output.rstrip()}\n---- end of {outcome.stage.name}", flush=True)
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -89,7 +88,7 @@ def whys(outcomes: Sequence[Outcome]) -> str:
     lines = []
     for outcome in outcomes:
         if outcome.word == "FAILED" and outcome.log:
-            lines += [f"WHY {outcome.stage.name}:", *(f"  {line}" for line in reasons(outcome.log.read_text(encoding="utf-8", errors="replace")))]
+            lines += [f"WHY {outcome.stage.name}:", *(f"  {line}" for line in reasons(outcome.output))]
     return "\n".join(lines)
 
 

@@ -35,6 +35,11 @@ class Outcome(t.NamedTuple):
     note: str = ""
 
     @property
+    def output(self) -> str:
+        """What it printed."""
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log else ""
+
+    @property
     def word(self) -> str:
         """The result in a word."""
         if self.stage.missing:

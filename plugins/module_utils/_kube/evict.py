@@ -207,8 +207,9 @@ def drain(kube: KubeClient, node: str, evict: t.Sequence[pods.Pod], timeout: flo
     """
     begin = time.monotonic()
     deadline = begin + timeout
-    leaves = patience is not None and patience < timeout
-    evictions = Evictions(kube, begin + patience if patience is not None and leaves else deadline)
+    budgets_until = deadline if patience is None else min(begin + patience, deadline)
+    leaves = budgets_until < deadline
+    evictions = Evictions(kube, budgets_until)
     candidates = [pod for pod in evict if not pods.is_terminating(pod)]
     accepted = evictions.run(candidates)
     all_accepted = time.monotonic()

@@ -63,15 +63,19 @@ def traces_of_flannel(node: Facts) -> list[str]:
     return traces
 
 
+def guard_routes(node: Facts) -> list[Facts]:
+    """The guard routes that a node has."""
+    return [route for route in node.get("routes") or [] if route.get("metric") == GUARD_METRIC]
+
+
 def is_unguarded(node: Facts) -> bool:
     """Whether blackhole routes of Calico's blocks cut Flannel's pods off: a restart of the node takes the guard routes away."""
-    routes = node.get("routes") or []
-    holes = any(route.get("type") == "blackhole" for route in routes)
-    return holes and bool(node.get("cni0")) and not any(route.get("metric") == GUARD_METRIC for route in routes)
+    holes = any(route.get("type") == "blackhole" for route in node.get("routes") or [])
+    return holes and bool(node.get("cni0")) and not guard_routes(node)
 
 
 def traces_of_migration(node: Facts) -> list[str]:
     """What the migration itself left on a node."""
-    traces = [f"guard route {route['destination']}" for route in node.get("routes") or [] if route.get("metric") == GUARD_METRIC]
+    traces = [f"guard route {route['destination']}" for route in guard_routes(node)]
     names = [str(config["path"]).rsplit("/", 1)[-1] for config in node.get("cni_configs") or []]
     return traces + [f"CNI configuration {name}" for name in names if name == BESIDE_NAME or name.startswith("00-podnet-")]

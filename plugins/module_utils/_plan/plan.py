@@ -18,6 +18,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
 
 Record = dict[str, t.Any]
+StepsOf = t.Callable[[int, int, bool], list[steps.Step]]
+"""The steps of a node by pods to evict, pods to restart, and whether it stays cordoned."""
 
 
 def pool_of(situation: Situation) -> Record:
@@ -66,17 +68,15 @@ def _leftovers_of_migration(situation: Situation) -> list[str]:
     return reservations + ignored + labels + [trace for facts in situation.nodes.values() for trace in node_state.traces_of_migration(facts)]
 
 
-def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding]) -> Record:
-    """The plan of one node."""
+def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding], steps_of: StepsOf | None) -> Record:
+    """The plan of one node; C(steps_of) says what happens to a node that moves, none to one that stays."""
     name = node["name"]
     facts = situation.nodes.get(name)
-    state = situation.states[name]
     on_flannel, on_calico = ([pod["address"] for pod in node_state.pods_on(facts, plane)] for plane in (node_state.FLANNEL, node_state.CALICO))
     cidr = node.get("pod_cidr") if ":" not in str(node.get("pod_cidr")) else None
     addresses = addressing.addresses_of(cidr, situation.settings.block_size, on_flannel, on_calico)
-    moves = state != node_state.CALICO
-    evict = workloads.to_evict(situation.pods, name) if moves else []
-    restart = workloads.to_restart(situation.pods, name) if moves else []
+    evict = workloads.to_evict(situation.pods, name) if steps_of else []
+    restart = workloads.to_restart(situation.pods, name) if steps_of else []
     cordoned = not node.get("schedulable", True) and not node_state.cordoned_by_us(node)
     return {
         "name": name,
@@ -85,20 +85,20 @@ def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding]) 
         "address": node.get("internal_ip"),
         "control_plane": bool(node.get("control_plane")),
         "cordoned": cordoned,
-        "state": state,
+        "state": situation.states[name],
         "pod_cidr": node.get("pod_cidr"),
         "blocks": addresses.blocks,
         "guard_routes": addresses.guard_routes,
         "reserved": addresses.reserved,
         "probe_address": addresses.probe_address,
-        "refused": blockers_of(findings, name) if moves else [],
+        "refused": blockers_of(findings, name) if steps_of else [],
         "pods_to_evict": len(evict),
         "pods_to_restart": len(restart),
-        "steps": steps.node_steps(len(evict), len(restart), cordoned) if moves else [],
+        "steps": steps_of(len(evict), len(restart), cordoned) if steps_of else [],
     }
 
 
-def flannel_summary(flannel: Facts | None) -> Record | None:
+def _flannel_summary(flannel: Facts | None) -> Record | None:
     """What the plan repeats of Flannel."""
     if not flannel:
         return None
@@ -111,27 +111,13 @@ def flannel_summary(flannel: Facts | None) -> Record | None:
     }
 
 
-def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts) -> Record:
-    """The plan as a record that is plain data.
-
-    :raises InvalidSettings: when a setting cannot be read.
-    :raises InvalidSerial: when the sizes of the batches cannot be read.
-    """
-    situation = Situation(cluster, nodes, Settings.of(settings))
-    chosen = situation.settings
-    findings = preflight(situation)
-    moving = order_of_moves(situation)
-    parts = batches.split(moving, chosen.serial)
-    done = phases_done(situation)
-    removing = chosen.remove_flannel and not {"removed", "finished"} <= set(done)
-    calico = situation.calico or {}
+def plan_common(situation: Situation, findings: t.Sequence[Finding], moving: t.Sequence[str], steps_of: StepsOf) -> Record:
+    """What the plans of both directions say; C(moving) are the nodes that move, in order, and C(steps_of) says what happens to each."""
+    cluster, chosen = situation.cluster, situation.settings
     return {
-        "direction": node_state.CALICO,
         "method": chosen.method,
-        "work": bool(moving) or removing,
         "blocked": is_blocked(findings),
         "may_pass": may_pass(findings),
-        "remove_flannel": removing,
         "findings": [finding.to_dict() for finding in findings],
         "settings": chosen.echo(),
         "cluster": {
@@ -140,15 +126,35 @@ def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts
             "nodes": len(situation.cluster_nodes),
             "zones": len({zone_of(node) for node in situation.cluster_nodes} - {""}),
             "pods": sum(1 for pod in situation.pods if not workloads.is_finished(pod)),
-            "flannel": flannel_summary(situation.flannel),
-            "calico": (calico.get("daemonset") or {}).get("image"),
+            "flannel": _flannel_summary(situation.flannel),
+            "calico": ((situation.calico or {}).get("daemonset") or {}).get("image"),
         },
         "network": situation.network,
         "pool": pool_of(situation),
+        "nodes": [plan_node(situation, node, findings, steps_of if node["name"] in moving else None) for node in situation.cluster_nodes],
+        "batches": batches.split(moving, chosen.serial),
+        "workloads": workloads.ready_counts(situation.pods),
+    }
+
+
+def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts) -> Record:
+    """The plan as a record that is plain data.
+
+    :raises InvalidSettings: when a setting cannot be read.
+    :raises InvalidSerial: when the sizes of the batches cannot be read.
+    """
+    situation = Situation(cluster, nodes, Settings.of(settings))
+    chosen = situation.settings
+    moving = order_of_moves(situation)
+    common = plan_common(situation, preflight(situation), moving, steps.node_steps)
+    done = phases_done(situation)
+    removing = chosen.remove_flannel and not {"removed", "finished"} <= set(done)
+    return {
+        **common,
+        "direction": node_state.CALICO,
+        "work": bool(moving) or removing,
+        "remove_flannel": removing,
         "peers": [{key: peer.get(key) for key in ("name", "peer_ip", "as_number", "node", "node_selector")} for peer in given_peers(situation)],
         "phases_done": done,
-        "nodes": [plan_node(situation, node, findings) for node in situation.cluster_nodes],
-        "batches": parts,
-        "cluster_steps": steps.cluster_steps(len(moving), len(parts), len(chosen.bgp_peers), removing, chosen.keep_flannel_configmap),
-        "workloads": workloads.ready_counts(situation.pods),
+        "cluster_steps": steps.cluster_steps(len(moving), len(common["batches"]), len(chosen.bgp_peers), removing, chosen.keep_flannel_configmap),
     }

@@ -37,8 +37,12 @@ AFTER_MOVES: tuple[Rule, ...] = (
 """Asked when all nodes are on Calico: about the removal of Flannel only, since pools and blocks then belong to whoever runs the cluster."""
 
 
-def preflight(situation: Situation) -> list[Finding]:
-    """Everything that the rules find, the worst first."""
-    rules = BEFORE_MOVES if situation.to_move else AFTER_MOVES
+def ask(rules: t.Iterable[Rule], situation: Situation) -> list[Finding]:
+    """Everything that some rules find, and what is wrong with routes and sessions, the worst first."""
     found = [finding for rule in rules for finding in rule(situation)]
     return ordered([*found, *routing_findings(situation.cluster, situation.nodes)])
+
+
+def preflight(situation: Situation) -> list[Finding]:
+    """Everything that the rules find, the worst first."""
+    return ask(BEFORE_MOVES if situation.to_move else AFTER_MOVES, situation)

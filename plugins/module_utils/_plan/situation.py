@@ -82,8 +82,9 @@ class Situation:
                 yield node, facts
 
     def moving_facts(self) -> t.Iterator[tuple[Facts, Facts]]:
-        """The same for nodes that are not wholly on Calico."""
-        return ((node, facts) for node, facts in self.node_facts() if self.states[node["name"]] != node_state.CALICO)
+        """The same for nodes that are to move."""
+        moving = {node["name"] for node in self.to_move}
+        return ((node, facts) for node, facts in self.node_facts() if node["name"] in moving)
 
     def vxlan_device(self, facts: Facts) -> Facts | None:
         """Flannel's device on a node: by VNI and name."""

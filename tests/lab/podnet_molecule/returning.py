@@ -13,10 +13,9 @@ from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.lab import Lab
 
 from podnet_molecule import playbook, results
-from podnet_molecule.breaking import CLOSED, Record, state
+from podnet_molecule.breaking import CONSENT, UNANSWERED, Record, state
 
-CONSENT: dict[str, t.Any] = {"podnet_confirm": True}
-BRIDGE_SCRIPT = "for i in $(ls /sys/class/net/cni0/brif 2>/dev/null); do echo $i; done; echo -; ls /sys/class/net | grep ^cali || true"
+BRIDGE_SCRIPT = "ls /sys/class/net/cni0/brif 2>/dev/null; echo -; ls /sys/class/net | grep ^cali || true"
 
 
 def pods_on(lab: Lab, name: str) -> dict[str, int]:
@@ -39,10 +38,9 @@ def seen(lab: Lab, api: ClusterApi) -> Record:
 def there_and_back(lab: Lab) -> None:
     """Carry it out, and keep what happened for the tests."""
     first, second, *_others = (node.name for node in lab.nodes)
-    unanswered = {**CONSENT, "podnet_return_nodes": [first], "podnet_probe_tcp": [CLOSED], "podnet_probe_timeout": 5}
     steps: list[tuple[str, str, dict[str, t.Any]]] = [
         ("moved", playbook.PLAYBOOK, {**CONSENT, "podnet_remove_flannel": False}),
-        ("unanswered", playbook.ROLLBACK, unanswered),
+        ("unanswered", playbook.ROLLBACK, {**UNANSWERED, "podnet_return_nodes": [first]}),
         ("one", playbook.ROLLBACK, {**CONSENT, "podnet_return_nodes": [second]}),
         ("all", playbook.ROLLBACK, {**CONSENT, "podnet_serial": "100%"}),
         ("again", playbook.ROLLBACK, CONSENT),
