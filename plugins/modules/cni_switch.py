@@ -36,7 +36,8 @@ options:
   state:
     description:
       - V(prepared) adds O(guard_routes), lets O(bridge) answer ARP for pods that are not on it (Flannel's pods believe that the whole podCIDR
-        of their node is), and changes nothing else.
+        of their node is), and changes nothing else. When Flannel's configuration is the active one, it releases what Calico's plugins still
+        hold for pods that are gone.
       - V(calico) does that, arms the timer, and makes Calico's configuration the active one.
       - V(committed) keeps the change. It disarms the timer, removes the helper files, and releases what Flannel's plugins still hold for
         pods that are gone. It fails when the timer was quicker.
@@ -53,10 +54,16 @@ options:
       - Calico makes a blackhole route for a whole block with its first address. These routes win against it, and lose against the /32
         routes of Calico's pods.
       - They are of the protocol C(kernel) with metric C(27127). BIRD learns routes of every other protocol and would tell the routers.
-      - Nothing to do without O(bridge), since the node has no pods of Flannel then.
+      - Nothing to do without O(bridge), since the node has no pods of Flannel then, unless O(create_bridge=true).
     type: list
     elements: str
     default: []
+  create_bridge:
+    description:
+      - With O(state=prepared), make O(bridge) as Flannel's plugin would when the node has none, by what flanneld wrote to C(subnet.env).
+        So the first pod that gets Flannel's network can be reached at once.
+    type: bool
+    default: false
   source:
     description: Calico's configuration as calico-node writes it. C(99-podnet-calico.conflist) in O(cni_config_dir) by default.
     type: path
@@ -91,6 +98,10 @@ options:
     description: Folder in which the CNI library and host-local keep their state.
     type: path
     default: /var/lib/cni
+  flannel_run_dir:
+    description: Folder of Flannel's C(subnet.env).
+    type: path
+    default: /run/flannel
   state_dir:
     description: Folder for the helper files between O(state=calico) and O(state=committed).
     type: path
@@ -203,6 +214,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, host_local, switch
 from ansible_collections.podnet.cni.plugins.module_utils._host import (
     attachments,
+    bridge,
     cni_state,
     commands,
     files,
@@ -268,8 +280,8 @@ class Switch:
 
     def bridge_ports(self) -> list[str] | None:
         """Ports of Flannel's bridge, None without it."""
-        bridge = iproute.bridge_facts(iproute.read_links(), self.params["bridge"])
-        return bridge["ports"] if bridge else None
+        facts = iproute.bridge_facts(iproute.read_links(), self.params["bridge"])
+        return facts["ports"] if facts else None
 
     def flannel_leases(self) -> list[host_local.Lease]:
         """What host-local has handed out for Flannel, without what we keep from it."""
@@ -371,8 +383,24 @@ class Switch:
 
     def run_prepared(self) -> Prediction:
         """State prepared."""
+        if self.ports is None and self.params["create_bridge"]:
+            self.create_bridge()
         self.prepare_bridge()
+        if switch.cni_of(self.active) == "flannel":
+            self.release_gone_pods("calico", [link["ifname"] for link in iproute.read_links()])
         return self.active, self.timer.armed
+
+    def create_bridge(self) -> None:
+        """Make Flannel's bridge before its first pod."""
+        environment = cni_state.read_subnet_env(self.places) or {}
+        if "FLANNEL_SUBNET" not in environment:
+            raise Refused(
+                f"create_bridge: '{self.places.flannel}/subnet.env' does not say which addresses this node has; wait until flanneld is Ready on this node"
+            )
+        name, address, mtu = self.params["bridge"], environment["FLANNEL_SUBNET"], environment.get("FLANNEL_MTU", "1450")
+        self.change(f"make the bridge {name} with {address}", lambda: bridge.create(name, address, int(mtu)))
+        if not self.check_mode:
+            self.ports = self.bridge_ports()
 
     def run_calico(self) -> Prediction:
         """State calico."""
@@ -498,7 +526,7 @@ class Switch:
                 )
         if log:
             self.change("remove the watchdog's log", self.remove_log)
-        self.release_gone_pods()
+        self.release_gone_pods("flannel", self.ports or [])
         self.release_kept_addresses()
         return self.active, False
 
@@ -512,15 +540,15 @@ class Switch:
         if leases.reserved(self.lease_folder()):
             self.change("release addresses that were kept from Flannel", lambda: leases.reserve(self.lease_folder(), []))
 
-    def release_gone_pods(self) -> None:
-        """Release what Flannel's plugins hold for pods that ended after the switch; what cannot be released is no reason to go back."""
-        for path in attachments.find_gone(self.places, self.ports or []):
+    def release_gone_pods(self, cni: str, interfaces: t.Collection[str]) -> None:
+        """Release what a CNI's plugins hold for pods that ended after the switch; what cannot be released is no reason to go back."""
+        for path in attachments.find_gone(self.places, interfaces, cni):
             addresses = [item["address"] for item in cni_state.read_attachments_of(path)]
             try:
                 self.change(f"release {', '.join(addresses)} of a pod that is gone", functools.partial(attachments.release, path, self.places))
             except (commands.CommandError, ValueError, KeyError, OSError) as exc:
                 self.changes.pop()
-                self.warn(f"what Flannel's plugins hold for a pod that is gone ({path}) cannot be released: {exc}")
+                self.warn(f"what {cni.capitalize()}'s plugins hold for a pod that is gone ({path}) cannot be released: {exc}")
             else:
                 self.released += addresses
 
@@ -557,6 +585,7 @@ class Switch:
         """State absent."""
         if self.timer.armed or self.uncommitted:
             raise Refused("state: the last change of the configuration was not kept yet; run state=committed or state=flannel first")
+        self.remove_detours()
         self.remove_guard_routes()
         self.restore_bridge()
         move, removed = switch.final_moves(self.configs, str(self.source))
@@ -574,6 +603,13 @@ class Switch:
             return t.cast(config_files.CniConfig, {**self.active, "path": move[1]}), False
         return switch.without(self.configs, removed), False
 
+    def remove_detours(self) -> None:
+        """Remove the routes of a removal of Calico that was given up: they would keep packets in Flannel's tunnel."""
+        detours = guard_routes.detours(iproute.read_routes(), self.params["bridge"])
+        if detours:
+            self.routes["removed"] = [detour.destination for detour in detours]
+            self.change(f"remove {len(detours)} routes around Calico", lambda: guard_routes.remove_detours(detours))
+
     def remove_guard_routes(self) -> None:
         """Remove the guard routes, unless a pod would be lost without them."""
         present = guard_routes.read(self.params["bridge"]) if self.ports is not None else []
@@ -586,7 +622,7 @@ class Switch:
                 f"state: {len(self.ports)} pods are still on {self.params['bridge']}, and without the guard routes {', '.join(needed)} those in "
                 "blocks of Calico's would be cut off; restart these pods on Calico's network, or remove Calico from this node first"
             )
-        self.routes["removed"] = present
+        self.routes["removed"] = [*self.routes["removed"], *present]
         self.change(f"remove {len(present)} guard routes", lambda: guard_routes.remove(self.params["bridge"], present))
 
 
@@ -596,6 +632,7 @@ def main() -> t.NoReturn:
         argument_spec={
             "state": {"type": "str", "choices": ["prepared", "calico", "committed", "flannel", "absent"], "required": True},
             "guard_routes": {"type": "list", "elements": "str", "default": []},
+            "create_bridge": {"type": "bool", "default": False},
             "source": {"type": "path"},
             "watchdog_seconds": {"type": "int", "default": 120},
             "reserved_addresses": {"type": "list", "elements": "str", "default": []},
@@ -604,6 +641,7 @@ def main() -> t.NoReturn:
             "cni_config_dir": {"type": "path", "default": "/etc/cni/net.d"},
             "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
             "cni_state_dir": {"type": "path", "default": "/var/lib/cni"},
+            "flannel_run_dir": {"type": "path", "default": "/run/flannel"},
             "state_dir": {"type": "path", "default": "/var/lib/podnet"},
         },
         supports_check_mode=True,

@@ -175,25 +175,21 @@ packets:
   sample: 0
 """
 
-import functools
-import os
 import time
 import typing as t
-from collections.abc import Callable
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, flannel_traces, host_local
+from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, host_local
 from ansible_collections.podnet.cni.plugins.module_utils._host import (
     backup,
     cni_state,
     commands,
-    files,
     flannel_reader,
     iproute,
-    netfilter,
     processes,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._host.undo import Undo, remove_paths
 
 PURPOSE = "Flannel, removed by podnet.cni.flannel_remove"
 NOTHING: dict[str, t.Any] = {"devices": [], "routes": [], "files": [], "chains": [], "rules": [], "nft_tables": [], "ipam": []}
@@ -217,27 +213,6 @@ def option_problem(params: t.Mapping[str, t.Any]) -> str | None:
     if Path(params["backup_dir"]).is_relative_to(params["flannel_run_dir"]):
         return f"backup_dir: '{params['backup_dir']}' would be removed with flannel_run_dir; give another folder"
     return None
-
-
-class Undo:
-    """What puts things back, in the order in which it was removed."""
-
-    def __init__(self) -> None:
-        self.steps: list[tuple[str, Callable[[], None]]] = []
-
-    def add(self, what: str, action: Callable[[], None]) -> None:
-        """Remember how to put something back that is removed next."""
-        self.steps.append((what, action))
-
-    def run(self) -> list[str]:
-        """Put everything back, the last first; what could not be."""
-        problems = []
-        for what, action in reversed(self.steps):
-            try:
-                action()
-            except (commands.CommandError, OSError) as exc:
-                problems.append(f"{what}: {exc}")
-        return problems
 
 
 class Remover:
@@ -342,19 +317,8 @@ class Remover:
         kept = backup.Backup(Path(self.params["backup_dir"]), PURPOSE)
         for path in [*traces.files, *(path for dummy, folder, dummy2 in traces.ipam for path in flannel_reader.tree(folder))]:
             kept.add(path)
-        for name, words in (
-            ("ip-address.json", ["ip", "-json", "-details", "address", "show"]),
-            ("ip-route.json", ["ip", "-json", "-details", "route", "show", "table", "all"]),
-            ("ip-route6.json", ["ip", "-json", "-details", "-6", "route", "show", "table", "all"]),
-            ("ip-neighbor.json", ["ip", "-json", "neighbor", "show"]),
-            ("bridge-fdb.json", ["bridge", "-json", "fdb", "show"]),
-        ):
-            if commands.find(words[0]):
-                kept.add_dump(name, commands.run(words).stdout)
-        for variant in netfilter.variants():
-            kept.add_dump(f"{variant.save}.txt", commands.run([variant.save]).stdout)
-        for table in traces.nft_tables:
-            kept.add_dump(f"nft-{table['family']}-{table['name']}.nft", netfilter.read_nft_table(table["family"], table["name"]))
+        kept.add_network_state()
+        kept.add_nft_tables(traces.nft_tables)
         kept.finish({"removed": traces.removed()})
         return kept
 
@@ -363,36 +327,16 @@ class Remover:
     def remove(self, traces: flannel_reader.Traces, kept: backup.Backup) -> None:
         """All of it, or nothing: what cannot be made again, the devices, goes last."""
         try:
-            self.remove_firewall(traces)
-            self.remove_routes(traces.direct_routes)
+            self.undo.remove_firewall(traces.firewall)
+            self.undo.remove_nft_tables(traces.nft_tables)
+            self.undo.remove_routes(traces.direct_routes)
             self.undo.add("files", kept.restore)
             remove_paths([path for dummy, folder, dummy2 in traces.ipam for path in flannel_reader.tree(folder)])
             remove_paths(traces.files)
             for device in traces.devices:
                 commands.run(["ip", "link", "delete", "dev", device])
         except (commands.CommandError, OSError) as exc:
-            problems = self.undo.run()
-            undone = f"this could not be put back: {'; '.join(problems)}" if problems else "what had been removed was put back"
-            raise Refused(f"Flannel was not removed: {exc}; {undone}. The backup is in {kept.folder}") from exc
-
-    def remove_firewall(self, traces: flannel_reader.Traces) -> None:
-        """Chains, rules and tables."""
-        for variant, found in traces.firewall:
-            for part in flannel_traces.by_table(found):
-                netfilter.restore(variant, flannel_traces.removal_text(part))
-                self.undo.add(f"rules of {variant.change}", functools.partial(restore_rules, variant, part))
-        for table in traces.nft_tables:
-            text = netfilter.read_nft_table(table["family"], table["name"])
-            netfilter.delete_nft_table(table["family"], table["name"])
-            self.undo.add(f"nft table {table['name']}", functools.partial(netfilter.load_nft, text))
-
-    def remove_routes(self, routes: t.Iterable[dict[str, t.Any]]) -> None:
-        """Routes over devices of others; those over Flannel's own go with them."""
-        for route in routes:
-            words = [word for word in flannel_traces.route_text(route).split() if word != "onlink"]
-            family = "-6" if ":" in route["destination"] else "-4"
-            commands.run(["ip", family, "route", "delete", *words])
-            self.undo.add(f"route to {route['destination']}", functools.partial(add_route, family, words))
+            raise Refused(f"Flannel was not removed: {exc}; {self.undo.told()}. The backup is in {kept.folder}") from exc
 
 
 class Left(Exception):
@@ -401,25 +345,6 @@ class Left(Exception):
     def __init__(self, message: str, results: dict[str, t.Any]) -> None:
         super().__init__(message)
         self.results = results
-
-
-def restore_rules(variant: netfilter.SaveProgram, found: flannel_traces.Firewall) -> None:
-    """Put chains and rules of one variant back."""
-    netfilter.restore(variant, flannel_traces.restoration_text(found))
-
-
-def add_route(family: str, words: t.Sequence[str]) -> None:
-    """Put a route back."""
-    commands.run(["ip", family, "route", "replace", *words])
-
-
-def remove_paths(paths: t.Iterable[Path]) -> None:
-    """Remove files and then the folders that held them, in this order."""
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            os.rmdir(path)
-        else:
-            files.remove(path)
 
 
 def main() -> t.NoReturn:

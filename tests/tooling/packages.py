@@ -13,6 +13,7 @@ import typing as t
 PROGRAMS: t.Mapping[str, str] = {
     "git": "git",
     "ip": "iproute2",
+    "ipset": "ipset",
     "iptables-nft-restore": "iptables",
     "nft": "nftables",
     "shellcheck": "shellcheck",

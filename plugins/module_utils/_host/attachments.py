@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the podnet.cni authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Release what Flannel's plugins still hold for pods that are gone.
+"""Release what the plugins of a CNI still hold for pods that are gone.
 
-A runtime deletes a pod with the configuration that is active then (containerd/go-cni:cni.go Remove). So a pod of Flannel that ends after
-the switch leaves its address, and the rules of its host ports, which go on winning against those of its successor. What the CNI library
+A runtime deletes a pod with the configuration that is active then (containerd/go-cni:cni.go Remove). So a pod that ends after the switch to
+another CNI leaves its address, and the rules of its host ports, which go on winning against those of its successor. What the CNI library
 remembers of the pod is enough to call the plugins for it, as the specification says (containernetworking/cni:SPEC.md, section 4 and 5).
 """
 
@@ -19,13 +19,13 @@ from pathlib import Path
 from ansible_collections.podnet.cni.plugins.module_utils._host import cni_state, commands, files
 
 
-def find_gone(places: cni_state.Places, bridge_ports: t.Collection[str]) -> list[Path]:
-    """Files of the CNI library about pods of Flannel that have no sandbox and no port any more."""
+def find_gone(places: cni_state.Places, interfaces: t.Collection[str], cni: str = "flannel") -> list[Path]:
+    """Files of the CNI library about pods of a CNI that have no sandbox any more, and no interface among those of the node."""
     found = []
     for name, attachments in cni_state.read_attachments(places).items():
-        of_flannel = [item for item in attachments if item["cni"] == "flannel"]
-        connected = any(port in bridge_ports for item in of_flannel for port in item["host_interfaces"])
-        if of_flannel and not connected and not os.path.exists(str(_load(Path(name)).get("netns") or "")):
+        ours = [item for item in attachments if item["cni"] == cni]
+        connected = any(interface in interfaces for item in ours for interface in item["host_interfaces"])
+        if ours and not connected and not os.path.exists(str(_load(Path(name)).get("netns") or "")):
             found.append(Path(name))
     return found
 

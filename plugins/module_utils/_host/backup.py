@@ -12,7 +12,7 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.podnet.cni.plugins.module_utils._host import files
+from ansible_collections.podnet.cni.plugins.module_utils._host import commands, files, netfilter
 
 MANIFEST = "manifest.json"
 
@@ -40,11 +40,13 @@ class Backup:
         raise OSError(f"'{parent}' has too many backups of this second")
 
     def add(self, path: Path) -> None:
-        """Copy a file, note where a link leads, or that there is a folder."""
+        """Copy a file, note where a link leads, that there is a folder, or something that only the program that made it can make."""
         status = os.lstat(path)
         entry: dict[str, t.Any] = {"path": str(path), "mode": oct(status.st_mode & 0o7777), "uid": status.st_uid, "gid": status.st_gid}
         if path.is_symlink():
             entry["link"] = os.readlink(path)
+        elif not path.is_dir() and not path.is_file():
+            entry["special"] = True
         elif not path.is_dir():
             content = path.read_bytes()
             copy = Path("files") / str(path).lstrip("/")
@@ -57,6 +59,25 @@ class Backup:
         files.write_atomically(self.folder / name, text.encode())
         self.dumps.append(name)
 
+    def add_network_state(self) -> None:
+        """Keep what the node's network looks like: addresses, routes, neighbours, forwarding entries and rules."""
+        for name, words in (
+            ("ip-address.json", ["ip", "-json", "-details", "address", "show"]),
+            ("ip-route.json", ["ip", "-json", "-details", "route", "show", "table", "all"]),
+            ("ip-route6.json", ["ip", "-json", "-details", "-6", "route", "show", "table", "all"]),
+            ("ip-neighbor.json", ["ip", "-json", "neighbor", "show"]),
+            ("bridge-fdb.json", ["bridge", "-json", "fdb", "show"]),
+        ):
+            if commands.find(words[0]):
+                self.add_dump(name, commands.run(words).stdout)
+        for variant in netfilter.variants():
+            self.add_dump(f"{variant.save}.txt", commands.run([variant.save]).stdout)
+
+    def add_nft_tables(self, tables: t.Iterable[t.Mapping[str, str]]) -> None:
+        """Keep tables of nftables."""
+        for table in tables:
+            self.add_dump(f"nft-{table['family']}-{table['name']}.nft", netfilter.read_nft_table(table["family"], table["name"]))
+
     def finish(self, further: t.Mapping[str, t.Any]) -> None:
         """Write the manifest; without one the backup was not finished, and nothing was removed."""
         manifest = {"purpose": self.purpose, "files": self.entries, "dumps": self.dumps, **further}
@@ -66,7 +87,7 @@ class Backup:
         """Put everything back that is not there any more, folders before what is in them."""
         for entry in sorted(self.entries, key=lambda entry: str(entry["path"])):
             path = Path(entry["path"])
-            if os.path.lexists(path):
+            if os.path.lexists(path) or entry.get("special"):
                 continue
             if "link" in entry:
                 os.symlink(entry["link"], path)

@@ -169,21 +169,27 @@ class Node:
         """What host-local, the plugin and the CNI library keep for a pod of Flannel."""
         (self.folder / "cni" / "networks" / "cbr0" / address).write_text(f"{container}\r\neth0")
         (self.folder / "cni" / "flannel" / container).write_text("{}")
+        self.attachment(FLANNEL, address, ["cni0", port], container)
+
+    def attachment(self, config: dict, address: str, interfaces: list[str], container: str, sandbox: str = "/var/run/netns/gone") -> Path:
+        """What the CNI library keeps for a pod of any CNI."""
         cached = {
             "kind": "cniCacheV1",
             "containerId": container,
             "ifName": "eth0",
-            "networkName": "cbr0",
-            "netns": "/var/run/netns/gone",
-            "config": base64.b64encode(json.dumps(FLANNEL).encode()).decode(),
+            "networkName": config["name"],
+            "netns": sandbox,
+            "config": base64.b64encode(json.dumps(config).encode()).decode(),
             "cniArgs": [["IgnoreUnknown", "1"]],
             "capabilityArgs": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}], "dns": {}},
             "result": {
-                "interfaces": [{"name": "cni0"}, {"name": port}, {"name": "eth0", "sandbox": "/var/run/netns/gone"}],
+                "interfaces": [*({"name": name} for name in interfaces), {"name": "eth0", "sandbox": sandbox}],
                 "ips": [{"address": f"{address}/24"}],
             },
         }
-        (self.folder / "cni" / "results" / f"cbr0-{container}-eth0").write_text(json.dumps(cached))
+        path = self.folder / "cni" / "results" / f"{config['name']}-{container}-eth0"
+        path.write_text(json.dumps(cached))
+        return path
 
     def flannel_kernel(self) -> None:
         """What flanneld and its plugin make in the kernel."""
@@ -210,7 +216,7 @@ class Node:
         return [*map(netfilter.parse_save, saved), *(self.run("nft", "list", *line.split()) for line in tables)]
 
 
-PROGRAMS = ("ip", "bridge", "nft", "iptables-nft-restore", "iptables-legacy-restore")
+PROGRAMS = ("ip", "bridge", "nft", "ipset", "iptables-nft-restore", "iptables-legacy-restore")
 
 
 @pytest.fixture
@@ -239,3 +245,47 @@ def flannel_node(node):
     node.config("05-calico.conflist", CALICO)
     node.options["flannel_run_dir"] = str(node.folder / "run")
     return node
+
+
+CALICO_LINES = """\
+route delete 10.244.4.0/26 via 172.30.1.13 dev eth0 proto bird
+route add blackhole 10.244.1.0/26 proto bird
+route add 10.244.2.0/26 via 172.30.1.12 dev eth0 proto bird
+link add vxlan.calico type vxlan id 4096 local 172.30.1.11 dev eth0 dstport 4789 nolearning
+"""
+CALICO_RULES = """\
+*filter
+:cali-FORWARD - [0:0]
+:cali-from-wl-dispatch - [0:0]
+-A FORWARD -m comment --comment "cali:wUHhoiAYhphO9Mso" -j cali-FORWARD
+-A FORWARD -m comment --comment "cali:S93hcgKJrXEqnTfs" -m mark --mark 0x10000/0x10000 -j ACCEPT
+-A cali-FORWARD -i cali+ -m comment --comment "cali:8ZoYfO5HKXWbB3pk" -m set --match-set cali40all-ipam-pools src -j cali-from-wl-dispatch
+COMMIT
+*nat
+:CNI-DN-fedcba9876543210fedcb - [0:0]
+-A CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \\"k8s-pod-network\\" id: \\"aa11\\"" -m tcp --dport 81 -j CNI-DN-fedcba9876543210fedcb
+-A CNI-DN-fedcba9876543210fedcb -p tcp -m tcp --dport 81 -j DNAT --to-destination 10.244.1.6:80
+COMMIT
+"""
+
+
+@pytest.fixture
+def returned_node(flannel_node):
+    """A node that has gone back to Flannel, with what Calico left when calico-node ended."""
+    (flannel_node.folder / "net.d" / "05-calico.conflist").unlink()
+    flannel_node.config("99-podnet-calico.conflist", CALICO)
+    flannel_node.config("calico-kubeconfig", {"kind": "Config"})
+    flannel_node.plugin("calico", "calico-ipam", "bandwidth")
+    for name in ("state", "calico-run"):
+        (flannel_node.folder / name).mkdir()
+    (flannel_node.folder / "state" / "nodename").write_text("n1")
+    os.mkfifo(flannel_node.folder / "calico-run" / "bird.ctl")
+    flannel_node.options["calico_state_dir"] = str(flannel_node.folder / "state")
+    flannel_node.options["calico_run_dir"] = str(flannel_node.folder / "calico-run")
+    flannel_node.options["backup_dir"] = str(flannel_node.folder / "backup")
+    flannel_node.ip(CALICO_LINES)
+    flannel_node.run("ipset", "create", "cali40all-ipam-pools", "hash:net")
+    flannel_node.run("ipset", "add", "cali40all-ipam-pools", "10.244.0.0/16")
+    flannel_node.run("ipset", "create", "somebody-else", "hash:ip")
+    flannel_node.run("iptables-nft-restore", "--noflush", stdin=CALICO_RULES)
+    return flannel_node

@@ -154,6 +154,49 @@ def test_prepared_has_nothing_to_do_without_a_bridge(machine):
 
 
 @needs_root_netns
+def test_prepared_makes_the_bridge_as_flannels_plugin_would(machine):
+    machine.base.run("ip", "link", "delete", "cni0")
+    options = {"create_bridge": True, "guard_routes": GUARDS, "flannel_run_dir": str(machine.base.folder / "run")}
+    assert machine.switch("prepared", check=True, **options)["changed"]
+    assert machine.base.run("ip", "-brief", "link", "show", "type", "bridge") == ""
+    assert machine.switch("prepared", **options)["changed"]
+    link = json.loads(machine.base.run("ip", "-json", "-details", "address", "show", "dev", "cni0"))[0]
+    assert (link["mtu"], link["address"]) == (1450, "0a:58:0a:f4:01:01")
+    assert {"local": "10.244.1.1", "prefixlen": 24, "broadcast": "10.244.1.255"}.items() <= link["addr_info"][0].items()
+    machine.base.ip("link add veth1 address 02:00:00:00:00:01 type veth peer name pod1\nlink set veth1 master cni0\nlink set veth1 up\n")
+    assert "0a:58:0a:f4:01:01" in machine.base.run("ip", "-brief", "link", "show", "dev", "cni0")
+    assert machine.guards() == GUARDS
+    assert not machine.switch("prepared", **options)["changed"]
+
+
+@needs_root_netns
+def test_no_bridge_is_made_before_flanneld_has_said_which_addresses_it_has(machine):
+    machine.base.run("ip", "link", "delete", "cni0")
+    refused = machine.switch("prepared", create_bridge=True, flannel_run_dir=str(machine.base.folder / "nothing"))
+    assert all(word in refused["msg"] for word in ("create_bridge", "nothing/subnet.env", "wait until flanneld is Ready"))
+
+
+@needs_root_netns
+def test_prepared_releases_what_calicos_plugins_hold_for_pods_that_are_gone(machine):
+    path = machine.base.attachment(fake.CALICO, "10.244.1.9", ["cali123"], "c" * 64)
+    machine.calico_pod("10.244.1.9")
+    assert machine.switch("prepared")["released"] == []
+    machine.base.run("ip", "link", "delete", "cali123")
+    done = machine.switch("prepared")
+    assert done["released"] == ["10.244.1.9"] and not path.exists()
+
+
+@needs_root_netns
+def test_absent_takes_away_what_a_removal_of_calico_had_begun(machine):
+    machine.base.ip("route delete 10.244.4.0/26 via 172.30.1.13 dev eth0 proto bird\n")
+    machine.base.module("calico_remove", state="bypassed", flannel_run_dir=str(machine.base.folder / "run"))
+    assert "10.244.2.0/27 via" in machine.base.run("ip", "route")
+    done = machine.switch("absent")
+    assert "10.244.2.0/27" in done["guard_routes"]["removed"]
+    assert "/27" not in machine.base.run("ip", "route")
+
+
+@needs_root_netns
 def test_the_whole_way_and_its_end(machine):
     predicted = machine.switch("calico", check=True, guard_routes=GUARDS)
     assert machine.base.configs() == FLANNEL_ONLY and machine.timer is None
