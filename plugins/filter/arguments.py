@@ -21,6 +21,7 @@ class FilterModule:
                 "match_nodes": arguments.match_nodes,
                 "block_claims": arguments.block_claims,
                 "probe_targets": arguments.probe_targets,
+                "plugins_of_calico": arguments.plugins_of_calico,
                 "migration_reservations": arguments.migration_reservations,
                 "service_checks": arguments.service_checks,
                 "vxlan_packets": arguments.vxlan_packets,

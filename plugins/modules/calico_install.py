@@ -37,9 +37,8 @@ attributes:
 options:
   manifest:
     description:
-      - Path or URL of C(calico.yaml) of the wanted release of Calico.
+      - Path or URL of C(calico.yaml) of the wanted release of Calico. Required but for O(stage=name).
     type: str
-    required: true
   sha256:
     description: SHA-256 checksum that the manifest must have.
     type: str
@@ -56,9 +55,11 @@ options:
     description:
       - V(crds) only installs the CustomResourceDefinitions and waits until they are served, so that pools, blocks and peers can be
         created before calico-node starts for the first time.
+      - V(name) only changes the name of the CNI configuration that calico-node writes when it starts, for a Calico that this module has
+        installed, of whatever release it is by now.
       - V(all) applies everything.
     type: str
-    choices: [crds, all]
+    choices: [crds, name, all]
     default: all
   cni_config_name:
     description:
@@ -108,6 +109,12 @@ EXAMPLES = r"""
     sha256: "{{ calico_manifest_sha256 }}"
     images:
       docker.io/calico/node:v3.28.5: registry.example.net/calico/node:v3.28.5
+  delegate_to: localhost
+
+- name: Let calico-node write its configuration under a name that sorts after Flannel's again
+  podnet.cni.calico_install:
+    stage: name
+    state: beside
   delegate_to: localhost
 
 - name: Make Calico the normal CNI
@@ -161,8 +168,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.urls import open_url
 from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_manifest
-from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import Applied, apply_object
+from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import Applied, apply_object, meaningful
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
+from ansible_collections.podnet.cni.plugins.module_utils._kube.calico_facts import find_calico_node
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube.rollout import RolloutFailed, wait_for_rollout
@@ -255,10 +263,12 @@ class Installer:
 
     def run(self, documents: list[t.Any]) -> dict[str, t.Any]:
         """Carry it out and return the module's results."""
+        name = calico_manifest.FINAL_NAME if self.params["state"] == "final" else self.params["cni_config_name"]
+        if self.params["stage"] == "name":
+            return self._rename(name)
         if self.params["stage"] == "crds":
             objects = calico_manifest.definitions(documents)
         else:
-            name = calico_manifest.FINAL_NAME if self.params["state"] == "final" else self.params["cni_config_name"]
             settings = calico_manifest.Settings(
                 cni_config_name=name,
                 ip_autodetection_method=self.params["ip_autodetection_method"],
@@ -278,6 +288,28 @@ class Installer:
         self._sum_up()
         if self.params["stage"] == "all":
             self._rollout(next(document for document in objects if document["kind"] == "DaemonSet"))
+        return self.results
+
+    def _rename(self, name: str) -> dict[str, t.Any]:
+        """Change the name of the CNI configuration, which calico-node reads when it starts."""
+        daemonset = find_calico_node(self.kube.list("/apis/apps/v1/daemonsets"))
+        if daemonset is None:
+            raise Failure("stage: no DaemonSet runs calico-node, so that there is no name to change; use stage=all to install Calico")
+        reference = calico_manifest.name_reference(daemonset)
+        if reference is None:
+            where = f"{daemonset['metadata']['namespace']}/{daemonset['metadata']['name']}"
+            raise Failure(
+                f"stage: DaemonSet {where} does not take CNI_CONF_NAME from a ConfigMap, so that its name cannot be changed without restarting "
+                "calico-node; use stage=all with the manifest of the release that is installed"
+            )
+        path = f"/api/v1/namespaces/{daemonset['metadata']['namespace']}/configmaps/{reference['name']}"
+        before = meaningful(self.kube.get(path))
+        after = before
+        if (before.get("data") or {}).get(reference["key"]) != name:
+            after = meaningful(self.kube.merge_patch(path, {"data": {reference["key"]: name}}, dry_run=self.check_mode))
+            self.results["changes"] = [f"ConfigMap {reference['name']}: {reference['key']} is '{name}'"]
+        self.applied.append(Applied(f"ConfigMap {reference['name']}", before != after, before, after))
+        self._sum_up()
         return self.results
 
     def _apply(self, document: dict[str, t.Any]) -> None:
@@ -378,10 +410,10 @@ def main() -> t.NoReturn:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "manifest": {"type": "str", "required": True},
+            "manifest": {"type": "str"},
             "sha256": {"type": "str"},
             "state": {"type": "str", "choices": ["beside", "final"], "default": "beside"},
-            "stage": {"type": "str", "choices": ["crds", "all"], "default": "all"},
+            "stage": {"type": "str", "choices": ["crds", "name", "all"], "default": "all"},
             "cni_config_name": {"type": "str", "default": "99-podnet-calico.conflist"},
             "images": {"type": "dict", "default": {}},
             "ip_autodetection_method": {"type": "str", "default": "kubernetes-internal-ip"},
@@ -391,15 +423,18 @@ def main() -> t.NoReturn:
             "wait_timeout": {"type": "float", "default": 300.0},
             **KUBE_ARGUMENTS,
         },
+        required_if=[("stage", "crds", ["manifest"]), ("stage", "all", ["manifest"])],
         supports_check_mode=True,
     )
     problem = option_problem(module.params)
     if problem:
         module.fail_json(msg=problem)
     started = time.monotonic()
+    documents: list[t.Any] = []
     try:
-        text = read_manifest(module.params["manifest"], module.params["sha256"], module.params["request_timeout"])
-        documents = parse_manifest(text, module.params["manifest"])
+        if module.params["stage"] != "name":
+            text = read_manifest(module.params["manifest"], module.params["sha256"], module.params["request_timeout"])
+            documents = parse_manifest(text, module.params["manifest"])
     except ImportError:
         module.fail_json(msg=missing_required_lib("PyYAML"), exception=traceback.format_exc())
     except Failure as exc:

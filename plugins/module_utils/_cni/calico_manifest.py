@@ -169,6 +169,14 @@ def _shown(value: str | Object) -> str:
     return f"key {reference['key']} of ConfigMap {reference['name']}"
 
 
+def name_reference(daemonset: t.Mapping[str, t.Any]) -> Object | None:
+    """C(name) and C(key) of the ConfigMap that a DaemonSet takes the name of its CNI configuration from, None when it does not."""
+    installers = [entry for entry in daemonset["spec"]["template"]["spec"].get("initContainers") or [] if entry["name"] == "install-cni"]
+    variables = (installers[0].get("env") or []) if installers else []
+    source = next((variable.get("valueFrom") for variable in variables if variable["name"] == "CNI_CONF_NAME"), None)
+    return t.cast("Object | None", (source or {}).get("configMapKeyRef"))
+
+
 def _set_key(config: Object, key: str, value: str, changes: list[str]) -> None:
     data: Object = config.setdefault("data", {})
     if data.get(key) != value:

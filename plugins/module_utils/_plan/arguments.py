@@ -52,6 +52,22 @@ def block_claims(plan: Facts) -> list[dict[str, t.Any]]:
     return [{"node": node["name"], "blocks": list(node["blocks"])} for node in plan["nodes"]]
 
 
+BROUGHT_BY_CALICO = ("bandwidth", "portmap", "tuning")
+"""Plugins of Calico's image that its installer writes and that Flannel does without, unless its configuration names them
+(projectcalico/calico:cni-plugin/pkg/install/install.go)."""
+
+
+def plugins_of_calico(node: Facts, before: t.Collection[str], known: bool = True) -> list[str]:
+    """The CNI plugins of a node that came with Calico and that no other CNI configuration uses.
+
+    C(node) are its facts, C(before) the names of the plugins that it had before; without C(known) nothing tells that, and nobody's file is
+    taken away.
+    """
+    used = {plugin for config in node.get("cni_configs") or [] if config.get("cni") != "calico" for plugin in config.get("plugin_types") or []}
+    present = {program["name"] for program in node.get("cni_plugins") or []}
+    return sorted(name for name in BROUGHT_BY_CALICO if known and name in present and name not in before and name not in used)
+
+
 def probe_targets(nodes: t.Iterable[Facts]) -> list[dict[str, str]]:
     """The targets of C(calico_fabric_probe): one unused pod address for each of the nodes."""
     return [{"node": node["name"], "address": node["probe_address"]} for node in nodes if node.get("probe_address")]

@@ -94,6 +94,7 @@ def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding], 
         "refused": blockers_of(findings, name) if steps_of else [],
         "pods_to_evict": len(evict),
         "pods_to_restart": len(restart),
+        "plugins": sorted(str(program["name"]) for program in (facts or {}).get("cni_plugins") or []),
         "steps": steps_of(len(evict), len(restart), cordoned) if steps_of else [],
     }
 
@@ -154,6 +155,8 @@ def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts
         "direction": node_state.CALICO,
         "work": bool(moving) or removing,
         "remove_flannel": removing,
+        "restore_flannel": False,
+        "remove_calico": False,
         "peers": [{key: peer.get(key) for key in ("name", "peer_ip", "as_number", "node", "node_selector")} for peer in given_peers(situation)],
         "phases_done": done,
         "cluster_steps": steps.cluster_steps(len(moving), len(common["batches"]), len(chosen.bgp_peers), removing, chosen.keep_flannel_configmap),

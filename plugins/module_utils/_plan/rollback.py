@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan import node_state, steps
+from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, node_state, steps
 from ansible_collections.podnet.cni.plugins.module_utils._plan.plan import Record, order_of_moves, plan_common
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import ask
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import calico, going_back, host, nodes, pods
@@ -35,6 +36,20 @@ RULES = (
 """Asked before a node goes back."""
 
 
+NOTHING_LEFT = (going_back.unknown_nodes, nodes.unknown_hosts)
+"""Asked when all nodes are back and Calico stays, or is gone."""
+REMOVAL_RULES = (
+    going_back.unknown_nodes,
+    going_back.flannel_not_ready,
+    nodes.not_ready,
+    nodes.missing_in_inventory,
+    nodes.unknown_hosts,
+    nodes.unreachable,
+    host.tools,
+)
+"""Asked when all nodes are back and Calico is to be removed, which may have begun already."""
+
+
 @dataclasses.dataclass(frozen=True)
 class WayBack(Situation):
     """The situation with the nodes that go back as those that move."""
@@ -49,6 +64,52 @@ class WayBack(Situation):
         on_flannel = self.states[node["name"]] == node_state.FLANNEL
         return on_flannel and not node_state.cordoned_by_us(node) and not node_state.is_unguarded(self.nodes[node["name"]])
 
+    @property
+    def restores(self) -> bool:
+        """Whether Flannel has to be put back first, and can be."""
+        return bool(self.to_move) and not self.flannel and self.flannel_backup is not None
+
+    @property
+    def removes_calico(self) -> bool:
+        """Whether Calico goes once all nodes are back."""
+        if self.settings.keep_calico or self.settings.return_nodes:
+            return False
+        return self.calico is not None or any(node_state.traces_of_calico(facts) for facts in self.nodes.values())
+
+    @property
+    def network(self) -> str | None:
+        """Flannel's network, that of the Flannel that was removed, or that of the pool."""
+        backup = self.flannel_backup
+        return str(backup["network"]) if not self.flannel and backup and backup.get("network") else super().network
+
+    def foreign_blocks(self) -> dict[str, str]:
+        """Blocks inside a podCIDR that another node has, by which both would give out the same addresses: block and the name of that node."""
+        found = {}
+        for entry in (self.calico or {}).get("affinities") or []:
+            for node in self.cluster_nodes:
+                inside = node.get("pod_cidr") and entry.get("cidr") and _is_inside(str(entry["cidr"]), str(node["pod_cidr"]))
+                if inside and entry.get("node") not in (None, node["name"]):
+                    found[str(entry["cidr"])] = str(entry["node"])
+        return found
+
+    def misplaced(self, node: Facts) -> list[str]:
+        """Addresses of a node's pods that Flannel gives to its own devices, or to pods of other nodes."""
+        cidr, network = node.get("pod_cidr"), self.network
+        if not cidr or not network:
+            return []
+        own = [pod["ip"] for pod in self.pods if pod.get("node") == node["name"] and pod.get("ip") and not pod.get("host_network")]
+        kept = addressing.reserved_of(str(cidr))
+        return [
+            address
+            for address in own
+            if _is_inside(address, network) and (not _is_inside(address, str(cidr)) or any(_is_inside(address, part) for part in kept))
+        ]
+
+
+def _is_inside(inner: str, outer: str) -> bool:
+    one, other = ipaddress.ip_network(inner), ipaddress.ip_network(outer)
+    return one.version == other.version and one.subnet_of(other)  # type: ignore[arg-type]
+
 
 def plan_rollback(cluster: Facts, facts: t.Mapping[str, Facts], settings: Facts) -> Record:
     """The plan as a record that is plain data, of the same shape as that of the way to Calico.
@@ -58,13 +119,25 @@ def plan_rollback(cluster: Facts, facts: t.Mapping[str, Facts], settings: Facts)
     """
     situation = WayBack(cluster, facts, Settings.of(settings))
     moving = order_of_moves(situation)
-    common = plan_common(situation, ask(RULES, situation), moving, steps.return_steps)
+    removing = situation.removes_calico
+    common = plan_common(situation, ask(RULES if moving else REMOVAL_RULES if removing else NOTHING_LEFT, situation), moving, steps.return_steps)
+    foreign = situation.foreign_blocks()
+    by_name = {node["name"]: node for node in situation.cluster_nodes}
+    misplaced = {name: situation.misplaced(by_name[name]) if situation.restores else [] for name in by_name}
+    relocated = sum(map(len, misplaced.values()))
     return {
         **common,
+        "nodes": [
+            {**node, "blocks": [block for block in node["blocks"] if block not in foreign], "misplaced": misplaced[node["name"]]}
+            for node in common["nodes"]
+        ],
+        "foreign_blocks": sorted(foreign),
         "direction": node_state.FLANNEL,
-        "work": bool(moving),
+        "work": bool(moving) or removing,
+        "restore_flannel": situation.restores,
+        "remove_calico": removing,
         "remove_flannel": False,
         "peers": [],
         "phases_done": [],
-        "cluster_steps": steps.rollback_steps(len(moving), len(common["batches"])) if moving else [],
+        "cluster_steps": steps.rollback_steps(len(moving), len(common["batches"]), situation.restores, relocated, removing),
     }

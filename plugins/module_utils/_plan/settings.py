@@ -45,6 +45,8 @@ class Settings:
     keep_flannel_configmap: bool = False
     return_nodes: tuple[str, ...] = ()
     """Nodes to bring back to Flannel; all when empty. Of a rollback only."""
+    keep_calico: bool = False
+    """Whether Calico stays once all nodes are back. Of a rollback only."""
     hosts: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod

@@ -37,6 +37,11 @@ class Situation:
         return self.cluster.get("flannel") or None
 
     @property
+    def flannel_backup(self) -> Facts | None:
+        """What the journal keeps of a Flannel that was removed, None without it."""
+        return self.cluster.get("flannel_backup") or None
+
+    @property
     def calico(self) -> Facts | None:
         """Calico in the cluster, None when its API is not there."""
         return self.cluster.get("calico") or None

@@ -40,13 +40,28 @@ def return_steps(evict: int, restart: int, cordoned: bool) -> list[Step]:
     return steps if cordoned else [*steps, step("uncordon", "Let pods come again")]
 
 
-def rollback_steps(nodes: int, batches: int) -> list[Step]:
-    """What happens to the cluster on the way back."""
-    return [
-        step(
-            "move", f"Bring {count(nodes, 'node')} back in {count(batches, 'batch', 'batches')}, with a gate on the cluster's state after each", True
-        )
-    ]
+def rollback_steps(nodes: int, batches: int, restore: bool, relocate: int, remove: bool) -> list[Step]:
+    """What happens to the cluster on the way back; C(relocate) is the number of pods that have addresses of Flannel's own."""
+    steps: list[Step] = []
+    if restore:
+        steps += [
+            step("reserve", "Keep Flannel's own addresses from Calico, and Calico's configuration from coming first again"),
+            step("restore", "Put Flannel's objects back from the journal, wait until flanneld is Ready on all nodes"),
+        ]
+        if relocate:
+            title = f"Restart {count(relocate, 'pod')} whose {'address belongs' if relocate == 1 else 'addresses belong'} to Flannel, on Calico"
+            steps.insert(1, step("relocate", title, True))
+    if nodes:
+        title = f"Bring {count(nodes, 'node')} back in {count(batches, 'batch', 'batches')}, with a gate on the cluster's state after each"
+        steps.append(step("move", title, True))
+    if remove:
+        steps += [
+            step("bypass", "Lead packets between nodes through Flannel only, so that nothing needs Calico's routes"),
+            step("calico-daemonset", "Delete calico-node and kube-controllers, wait until their pods are gone", True),
+            step("calico-nodes", "Remove Calico's routes, rules, sets, files and plugins from every node", True),
+            step("calico-rest", "Delete Calico's resources and definitions, which are kept in the journal, and its accounts", True),
+        ]
+    return steps
 
 
 def cluster_steps(nodes: int, batches: int, peers: int, remove_flannel: bool, keep_configmap: bool) -> list[Step]:

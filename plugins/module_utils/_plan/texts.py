@@ -101,11 +101,15 @@ def _facts(plan: Record) -> list[tuple[str, str]]:
     nat = f"NAT outgoing {'on' if pool.get('nat_outgoing') else 'off'}"
     return [
         ("Cluster", f"Kubernetes {cluster.get('server_version')}, {count(cluster['nodes'], 'node')}{zones}, {count(cluster['pods'], 'pod')}"),
-        ("Flannel", f"DaemonSet {flannel['daemonset']}, {tunnel}, network {plan.get('network')}" if flannel else "not there any more"),
+        ("Flannel", f"DaemonSet {flannel['daemonset']}, {tunnel}, network {plan.get('network')}" if flannel else _flannel_gone(plan)),
         ("Calico", f"{there}pool {pool['name']} {pool['cidr']}, blocks of /{pool['block_size']}, not encapsulated, {nat}"),
         ("BGP", "" if _returns(plan) else "\n".join([f"nodes are AS {settings.get('as_number')}", *(map(_peer, plan.get("peers") or []))])),
         ("Batches", _batches(plan) or f"no node is left to be {_words(plan).done}"),
     ]
+
+
+def _flannel_gone(plan: Record) -> str:
+    return "removed; it is put back from the journal" if plan.get("restore_flannel") else "not there any more"
 
 
 def _batches(plan: Record) -> str:
@@ -177,7 +181,8 @@ def _verdict(plan: Record) -> str:
     words = _words(plan)
     parts = [f"{count(moving, 'node')} {words.nodes_to} in {count(len(plan['batches']), 'batch', 'batches')}"] if moving else [words.all_there]
     if _returns(plan):
-        parts.append("Calico stays beside Flannel")
+        removal = ("then Calico is removed" if moving else "Calico is still to be removed") if plan.get("remove_calico") else None
+        parts.append(removal or "Calico stays beside Flannel")
     elif plan.get("remove_flannel"):
         parts.append("then Flannel is removed" if moving else "Flannel is still to be removed")
     elif moving:

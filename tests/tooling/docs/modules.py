@@ -18,7 +18,7 @@ MODULES = ROOT / "plugins" / "modules"
 FILTERS = ROOT / "plugins" / "filter"
 ROOMS: t.Mapping[str, tuple[str, ...]] = {
     "Read": ("cni_facts",),
-    "Act on a node": ("node_evict", "cni_switch", "flannel_remove"),
+    "Act on a node": ("node_evict", "cni_switch", "flannel_remove", "calico_remove"),
     "Act on the cluster": ("calico_install", "calico_ipam", "calico_bgp_peer", "flannel_uninstall"),
     "Prove": ("calico_fabric_probe", "cni_probe"),
     "Remember and tell": ("cni_journal", "cni_show"),

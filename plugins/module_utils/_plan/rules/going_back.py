@@ -15,6 +15,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.transit import no
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject
 
 _SOURCE = "podnet.cni:roles/return_node"
+CALICO_NAME = "10-calico.conflist"
+"""Name of Calico's CNI configuration once a migration is finished."""
 
 
 def unknown_nodes(situation: Situation) -> t.Iterator[Finding]:
@@ -34,17 +36,83 @@ def unknown_nodes(situation: Situation) -> t.Iterator[Finding]:
 
 
 def flannel_gone(situation: Situation) -> t.Iterator[Finding]:
-    """Flannel was removed already."""
-    if situation.to_move and not situation.flannel:
+    """Flannel was removed, and nothing tells what it was like."""
+    if situation.to_move and not situation.flannel and not situation.flannel_backup:
         yield Finding(
             "return-flannel-gone",
             BLOCKER,
             "cluster",
-            "No DaemonSet runs flanneld.",
+            "No DaemonSet runs flanneld, and ConfigMap kube-system/podnet-cni-migration has no `backup.flannel.json`.",
             "Pods that come back would get a network that nobody carries to other nodes.",
-            "Install Flannel with the same network and backend again: its objects are in the journal (`backup.flannel.json` of ConfigMap "
-            "kube-system/podnet-cni-migration). Then run again.",
+            "Install Flannel with the same network and the backend vxlan by its own manifest, under a name of its CNI configuration that sorts "
+            "after 10-calico.conflist. Then run again.",
             "flannel-io/flannel:Documentation/kube-flannel.yml",
+        )
+
+
+def backup_differs(situation: Situation) -> t.Iterator[Finding]:
+    """What would be put back does not fit to what the pods have now."""
+    backup = situation.flannel_backup
+    if not situation.to_move or situation.flannel or not backup:
+        return
+    pools = [str(pool.get("cidr")) for pool in (situation.calico or {}).get("pools") or [] if not pool.get("disabled")]
+    if backup.get("network") not in pools:
+        yield Finding(
+            "return-network-differs",
+            BLOCKER,
+            "cluster",
+            f"Flannel had the network {backup.get('network') or 'that nothing tells'}, Calico has the pools {listed(pools) or 'none'}.",
+            "Pods that have moved back and pods that have not would not reach each other.",
+            "Bring the pods into a pool with Flannel's network first.",
+            _SOURCE,
+        )
+    first = sorted(name for name in backup.get("cni_config_names") or [] if name < CALICO_NAME)
+    if first:
+        yield Finding(
+            "return-configuration-first",
+            BLOCKER,
+            "cluster",
+            f"Flannel's CNI configuration {listed(first)} sorts before Calico's {CALICO_NAME}.",
+            "As soon as flanneld starts on a node, new pods would get Flannel's network, before anything keeps addresses from being given twice.",
+            "In ConfigMap kube-system/podnet-cni-migration, key backup.flannel.json, give the file that the init container writes the name "
+            "10-flannel.conflist.",
+            "flannel-io/flannel:Documentation/kube-flannel.yml",
+        )
+
+
+def no_pod_cidr(situation: Situation) -> t.Iterator[Finding]:
+    """Nodes that have no podCIDR of their own, which Flannel takes its addresses from."""
+    names = [node["name"] for node in situation.to_move if not node.get("pod_cidr")]
+    if names:
+        yield Finding(
+            "return-no-podcidr",
+            BLOCKER,
+            node_subject(names),
+            "The node has no podCIDR.",
+            "flanneld does not start without one.",
+            "Start kube-controller-manager with --allocate-node-cidrs=true and the pod network as --cluster-cidr; a node gets its podCIDR then.",
+            "flannel-io/flannel:pkg/subnet/kube/kube.go",
+            tuple(names),
+        )
+
+
+def addresses_drifted(situation: Situation) -> t.Iterator[Finding]:
+    """Pods that got addresses of Flannel's own, or of other nodes' podCIDRs, since Flannel is gone."""
+    if not getattr(situation, "restores", False):
+        return
+    moved = {node["name"]: situation.misplaced(node) for node in situation.cluster_nodes}  # type: ignore[attr-defined]
+    shown = [f"{listed(natural(addresses), 4)} on {name}" for name, addresses in moved.items() if addresses]
+    if shown:
+        names = [name for name, addresses in moved.items() if addresses]
+        yield Finding(
+            "return-addresses-drifted",
+            WARNING,
+            node_subject(names),
+            f"{listed(shown, 4)}.",
+            "Flannel gives the first two addresses of a podCIDR to its own devices, and the others to pods of this podCIDR's node.",
+            "Nothing to do: these pods are restarted on Calico before Flannel starts, and get other addresses.",
+            "flannel-io/flannel:pkg/backend/vxlan/device.go",
+            tuple(names),
         )
 
 
@@ -54,7 +122,7 @@ def flannel_not_ready(situation: Situation) -> t.Iterator[Finding]:
     if not flannel:
         return
     running = nodes_with_flanneld(situation.cluster)
-    silent = [node["name"] for node in situation.cluster_nodes if situation.to_move and node["name"] not in running]
+    silent = [node["name"] for node in situation.cluster_nodes if node["name"] not in running]
     if silent:
         yield Finding(
             "return-flannel-not-ready",
@@ -73,7 +141,8 @@ def no_configuration(situation: Situation) -> t.Iterator[Finding]:
     names = [
         node["name"]
         for node, facts in situation.moving_facts()
-        if not any(config.get("cni") == node_state.FLANNEL and config.get("valid") for config in facts.get("cni_configs") or [])
+        if situation.flannel
+        and not any(config.get("cni") == node_state.FLANNEL and config.get("valid") for config in facts.get("cni_configs") or [])
     ]
     if names:
         yield Finding(
@@ -121,4 +190,14 @@ def some_stay(situation: Situation) -> t.Iterator[Finding]:
         )
 
 
-RULES = (unknown_nodes, flannel_gone, flannel_not_ready, no_configuration, policies_end, some_stay)
+RULES = (
+    unknown_nodes,
+    flannel_gone,
+    backup_differs,
+    no_pod_cidr,
+    addresses_drifted,
+    flannel_not_ready,
+    no_configuration,
+    policies_end,
+    some_stay,
+)

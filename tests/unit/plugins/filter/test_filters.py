@@ -35,6 +35,7 @@ def good_input(name):
     return {
         "match_nodes": (lab.cluster, list(hostvars), hostvars),
         "block_claims": (made,),
+        "plugins_of_calico": (lab.nodes["n1"], ["portmap"]),
         "probe_targets": (made["nodes"],),
         "migration_reservations": (made,),
         "service_checks": (lab.cluster, "tcp"),

@@ -75,6 +75,28 @@ def test_the_last_step_restarts_nothing(cluster):
     assert not run(cluster, state="final")["changed"]
 
 
+def test_only_the_name_of_the_configuration(cluster):
+    run(cluster)
+    run(cluster, state="final")
+    predicted = run(cluster, check_mode=True, stage="name", state="beside")
+    assert cluster.objects[CONFIG]["data"]["cni_conf_name"] == "10-calico.conflist"
+    results = run(cluster, stage="name", state="beside")
+    assert predicted["changes"] == results["changes"] == ["ConfigMap calico-config: cni_conf_name is '99-podnet-calico.conflist'"]
+    assert results["applied"] == ["ConfigMap calico-config"]
+    assert cluster.objects[CONFIG]["data"]["cni_conf_name"] == "99-podnet-calico.conflist"
+    assert not run(cluster, stage="name", state="beside")["changed"]
+
+
+def test_the_name_of_a_calico_that_is_not_there_or_of_another_installation(cluster):
+    with pytest.raises(calico_install.Failure, match="no DaemonSet runs calico-node.*use stage=all"):
+        run(cluster, stage="name")
+    run(cluster)
+    installer = cluster.objects[DAEMONSET]["spec"]["template"]["spec"]["initContainers"][0]
+    installer["env"] = [{"name": "CNI_CONF_NAME", "value": "10-calico.conflist"}]
+    with pytest.raises(calico_install.Failure, match="does not take CNI_CONF_NAME from a ConfigMap.*stage=all with the manifest"):
+        run(cluster, stage="name")
+
+
 def test_check_mode(cluster):
     results = run(cluster, check_mode=True)
     assert results["changed"]

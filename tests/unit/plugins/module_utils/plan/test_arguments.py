@@ -75,3 +75,20 @@ def test_findings_line_holds_blockers_only():
     finding = {"id": "a", "severity": "blocker", "subject": "n1", "evidence": "E.", "why": "W.", "remedy": "R."}
     assert arguments.findings_line([finding, {**finding, "id": "b", "severity": "warning"}]) == "[a] n1: E. W. Remedy: R."
     assert arguments.findings_line([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "known", "expected"),
+    [
+        (["flannel", "portmap"], True, ["bandwidth", "tuning"]),
+        (["flannel", "portmap", "tuning"], True, ["bandwidth"]),
+        ([], True, ["bandwidth", "tuning"]),
+        ([], False, []),
+    ],
+)
+def test_plugins_that_came_with_calico(before, known, expected):
+    node = {
+        "cni_plugins": [{"name": name} for name in ("bandwidth", "calico", "flannel", "portmap", "tuning", "mine")],
+        "cni_configs": [{"cni": "flannel", "plugin_types": ["flannel", "portmap"]}, {"cni": "calico", "plugin_types": ["calico", "bandwidth"]}],
+    }
+    assert arguments.plugins_of_calico(node, before, known) == expected
