@@ -158,8 +158,7 @@ def objects_to_apply(record: t.Mapping[str, t.Any]) -> list[Object]:
         )
     there = {item["metadata"]["name"] for item in objects if item["kind"] == "Namespace"}
     needed = {item["metadata"].get("namespace", "") for item in objects} - {"", *PROTECTED} - there
-    for name in sorted(needed):
-        objects.append({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(PRIVILEGED)}})
+    objects += [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(PRIVILEGED)}} for name in sorted(needed)]
     return sorted(objects, key=lambda item: ORDER.index(item["kind"]))
 
 

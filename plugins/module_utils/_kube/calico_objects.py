@@ -181,9 +181,8 @@ def read_resources(kube: KubeClient) -> list[Resources]:
             continue
         version = about["preferredVersion"]["groupVersion"]
         kinds = (kube.get_or_none(f"/apis/{version}") or {}).get("resources") or []
-        for kind in kinds:
-            if "/" not in kind["name"] and "list" in kind.get("verbs", []):
-                found.append(_read_kind(kube, group, version, kind))
+        listed = [kind for kind in kinds if "/" not in kind["name"] and "list" in kind.get("verbs", [])]
+        found += [_read_kind(kube, group, version, kind) for kind in listed]
     return found
 
 

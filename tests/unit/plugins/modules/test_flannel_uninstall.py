@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import error_of
 from ansible_collections.podnet.cni.plugins.module_utils._kube import removal
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import error_of
 from ansible_collections.podnet.cni.plugins.module_utils._kube.removal import Failure
 from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal
 from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Locked, new_lock
