@@ -217,6 +217,34 @@ ansible_facts:
           description: Flannel's DaemonSet, ConfigMap, C(net-conf.json), backend, and who would put it back. None without Flannel.
           returned: always
           type: dict
+        flannel_backup:
+          description:
+            - What the journal has of a Flannel that M(podnet.cni.flannel_uninstall) removed and M(podnet.cni.flannel_restore) can put back.
+              None without such a backup, and for a user who may not read the journal.
+          returned: always
+          type: dict
+          contains:
+            daemonset:
+              description: Namespace and name of its DaemonSet.
+              returned: always
+              type: str
+              sample: kube-flannel/kube-flannel-ds
+            network:
+              description: Its network, None when the backup does not tell.
+              returned: always
+              type: str
+              sample: 10.244.0.0/16
+            backend_type:
+              description: Type of its backend, None when the backup does not tell.
+              returned: always
+              type: str
+              sample: vxlan
+            cni_config_names:
+              description: Names of the CNI configurations that its pods write, empty when their commands do not tell.
+              returned: always
+              type: list
+              elements: str
+              sample: [10-flannel.conflist]
         nodes:
           description: Nodes with podCIDR, addresses, conditions and what Flannel and Calico wrote on them.
           returned: always

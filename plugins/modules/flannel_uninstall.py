@@ -135,7 +135,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_clu
 from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import meaningful
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, NotFound
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects import (
     belonging_to,
     conventional_objects,
@@ -144,40 +144,15 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects i
     typed,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._kube.namespace_contents import PROTECTED, remaining_objects
-from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import name_of, owner_of
+from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import owner_of
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import path_of as path_of_pod
+from ansible_collections.podnet.cni.plugins.module_utils._kube.removal import Failure, Removal, refuse_owners, spell
 from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal, JournalError, backup_key
 from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Locked, new_lock
 
 Object = t.Mapping[str, t.Any]
 BACKUP = backup_key("flannel")
-POLL_SECONDS = 0.5
 WHAT_ELSE = ("ClusterRoleBinding", "ClusterRole", "ServiceAccount", "ConfigMap")
-
-
-class Failure(Exception):
-    """Why nothing, or nothing more, was removed; the text has the remedy."""
-
-
-def identity(item: Object) -> dict[str, str]:
-    """An object in the module's results."""
-    return {"kind": item["kind"], "namespace": item["metadata"].get("namespace", ""), "name": item["metadata"]["name"]}
-
-
-def spell(item: Object) -> str:
-    """An object for people."""
-    namespace = item["metadata"].get("namespace")
-    return f"{item['kind']} {namespace + '/' if namespace else ''}{item['metadata']['name']}"
-
-
-def uses_configmap(pod: Object, name: str) -> bool:
-    """Whether a pod mounts a ConfigMap or has environment from it."""
-    spec = pod.get("spec", {})
-    names = [(volume.get("configMap") or {}).get("name") for volume in spec.get("volumes") or []]
-    for container in (spec.get("containers") or []) + (spec.get("initContainers") or []):
-        names += [(source.get("configMapRef") or {}).get("name") for source in container.get("envFrom") or []]
-        names += [((entry.get("valueFrom") or {}).get("configMapKeyRef") or {}).get("name") for entry in container.get("env") or []]
-    return name in names
 
 
 class Uninstaller:
@@ -188,11 +163,11 @@ class Uninstaller:
         self.params = params
         self.check_mode = check_mode
         self.journal = Journal(kube, check_mode)
-        self.deadline = time.monotonic() + params["wait_timeout"]
         self.daemonsets: list[Object] = []
         self.known: dict[str, Object] = {}
         """All objects of Flannel by path, among them those that are gone already."""
         self.results: dict[str, t.Any] = {"changed": False, "deleted": [], "kept": [], "nodes": [], "backup": [], "owners": []}
+        self.removal = Removal(kube, self.results, path_of, params["wait_timeout"], check_mode)
         self.annotations: dict[str, dict[str, str]] = {}
 
     def run(self) -> dict[str, t.Any]:
@@ -205,7 +180,7 @@ class Uninstaller:
         self.annotations = self._node_annotations()
         self._back_up()
         if self.params["phase"] != "rest":
-            self._remove_daemonsets()
+            self.removal.delete_workloads(self.daemonsets)
         if self.params["phase"] != "daemonset":
             self._remove_rest()
         self.results["changed"] = bool(self.results["deleted"] or self.results["nodes"])
@@ -239,14 +214,8 @@ class Uninstaller:
                 )
             if self.params["phase"] == "rest":
                 raise Failure(f"phase: {spell(daemonset)} still runs flanneld, which needs the rest; use phase=daemonset first, or phase=all")
-        owners = [owner for owner in self.results["owners"] if owner["kind"] != "helm"]
-        if owners and not self.params["ignore_owners"]:
-            told = "; ".join(f"{owner['evidence']}: {owner['remedy']}" for owner in owners)
-            raise Failure(f"Flannel was not removed, because it would be put back. {told}. Or set ignore_owners to remove it all the same")
-
-    @property
-    def _removes_configmap(self) -> bool:
-        return not self.params["keep_configmap"]
+        if not self.params["ignore_owners"]:
+            refuse_owners("Flannel", self.results["owners"], "ignore_owners")
 
     def _node_annotations(self) -> dict[str, dict[str, str]]:
         """What Flannel wrote on each node."""
@@ -264,53 +233,22 @@ class Uninstaller:
         """Keep everything in the journal, added to what an earlier run kept."""
         earlier = self.journal.record(BACKUP) or {}
         objects = {path_of(item): item for item in earlier.get("objects") or []}
-        objects.update((path, meaningful(item)) for path, item in self.known.items())
+        objects.update((path, meaningful(item)) for path, item in {**self.known, **self._namespaces()}.items())
         annotations = {**(earlier.get("node_annotations") or {}), **self.annotations}
         wanted = {"run": self.params["journal_run"] or "", "objects": list(objects.values()), "node_annotations": annotations}
         changed = {key: value for key, value in wanted.items() if key != "run"} != {key: value for key, value in earlier.items() if key != "run"}
         if changed and (objects or annotations):
             self.journal.write({BACKUP: wanted})
 
-    def _delete(self, item: Object, propagation: str = "Background") -> bool:
-        """Delete an object; whether it was still there."""
-        try:
-            self.kube.delete(path_of(item), propagation=propagation, dry_run=self.check_mode)
-        except NotFound:
-            return False
-        self.results["deleted"].append(identity(item))
-        self.results["backup"].append(meaningful(item))
-        return True
-
-    def _keep(self, item: Object, why: str) -> None:
-        self.results["kept"].append({**identity(item), "why": why})
-
-    # -- the DaemonSet
-
-    def _remove_daemonsets(self) -> None:
-        """In the foreground: a DaemonSet remains until its last pod is gone, so that a run that was stopped waits on."""
-        for daemonset in self.daemonsets:
-            self._delete(daemonset, "Foreground")
-        for daemonset in self.daemonsets if not self.check_mode else []:
-            while True:
-                pods = self._pods_of(daemonset)
-                if not pods and self.kube.get_or_none(path_of(daemonset)) is None:
-                    break
-                if time.monotonic() >= self.deadline:
-                    raise Failure(self._still_there(daemonset, pods))
-                time.sleep(POLL_SECONDS)
-
-    def _pods_of(self, daemonset: Object) -> list[Object]:
-        labels = daemonset["spec"].get("selector", {}).get("matchLabels") or {}
-        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-        path = f"/api/v1/namespaces/{daemonset['metadata']['namespace']}/pods"
-        return [pod for pod in self.kube.list(path, label_selector=selector) if owner_of(pod)[2] == daemonset["metadata"].get("uid")]
-
-    def _still_there(self, daemonset: Object, pods: t.Sequence[Object]) -> str:
-        where = ", ".join(f"{name_of(pod)} on node {pod['spec'].get('nodeName')}" for pod in pods) or "none that is listed"
-        return (
-            f"{spell(daemonset)} was deleted, but after {self.params['wait_timeout']:g} s these pods of it are still there: {where}. "
-            "A pod does not end while its node is away: bring the node back, or remove it from the cluster, then run again"
-        )
+    def _namespaces(self) -> dict[str, Object]:
+        """The namespaces that may be deleted, by path: their labels say what pods in them may do."""
+        names = {item["metadata"].get("namespace", "") for item in self.known.values()} - {"", *PROTECTED}
+        found = {f"/api/v1/namespaces/{name}": self.kube.get_or_none(f"/api/v1/namespaces/{name}") for name in sorted(names)}
+        return {
+            path: typed(namespace, "v1", "Namespace")
+            for path, namespace in found.items()
+            if namespace and not namespace["metadata"].get("deletionTimestamp")
+        }
 
     # -- everything else
 
@@ -318,14 +256,7 @@ class Uninstaller:
         items = sorted((item for item in self.known.values() if item["kind"] in WHAT_ELSE), key=lambda item: WHAT_ELSE.index(item["kind"]))
         namespaces = {item["metadata"]["namespace"] for item in self.known.values() if item["metadata"].get("namespace")}
         pods = {namespace: self._other_pods(namespace) for namespace in namespaces}
-        for item in items:
-            if self.kube.get_or_none(path_of(item)) is None:
-                continue
-            why = self._reason_to_keep(item, pods.get(item["metadata"].get("namespace", ""), []))
-            if why:
-                self._keep(item, why)
-            else:
-                self._delete(item)
+        self.removal.delete_rest(items, pods, {"ConfigMap": "keep_configmap is set"} if self.params["keep_configmap"] else {})
         for node in self.annotations:
             patch = {"metadata": {"annotations": dict.fromkeys(self.annotations[node])}}
             self.kube.merge_patch(f"/api/v1/nodes/{node}", patch, dry_run=self.check_mode)
@@ -338,17 +269,6 @@ class Uninstaller:
         uids = {daemonset["metadata"].get("uid") for daemonset in self.daemonsets}
         return [pod for pod in self.kube.list(f"/api/v1/namespaces/{namespace}/pods") if owner_of(pod)[2] not in uids]
 
-    def _reason_to_keep(self, item: Object, pods: t.Iterable[Object]) -> str | None:
-        name = item["metadata"]["name"]
-        if item["kind"] == "ConfigMap" and not self._removes_configmap:
-            return "keep_configmap is set"
-        for pod in pods:
-            if item["kind"] == "ConfigMap" and uses_configmap(pod, name):
-                return f"pod {name_of(pod)} uses it"
-            if item["kind"] == "ServiceAccount" and pod.get("spec", {}).get("serviceAccountName") == name:
-                return f"pod {name_of(pod)} uses it"
-        return None
-
     def _remove_namespace(self, name: str) -> None:
         found = self.kube.get_or_none(f"/api/v1/namespaces/{name}")
         if found is None:
@@ -357,20 +277,18 @@ class Uninstaller:
         if not namespace["metadata"].get("deletionTimestamp"):
             remaining = remaining_objects(self.kube, name, self._paths_gone() if self.check_mode else ())
             if remaining:
-                self._keep(namespace, f"it holds {', '.join(remaining)}")
+                self.removal.keep(namespace, f"it holds {', '.join(remaining)}")
                 return
-            self._delete(namespace)
+            self.removal.delete(namespace)
         while not self.check_mode and self.kube.get_or_none(f"/api/v1/namespaces/{name}") is not None:
-            if time.monotonic() >= self.deadline:
-                raise Failure(
-                    f"Namespace {name} was deleted, but is still there after {self.params['wait_timeout']:g} s; "
-                    f"its conditions tell what it waits for (kubectl get namespace {name} -o yaml)"
-                )
-            time.sleep(POLL_SECONDS)
+            self.removal.pause(
+                f"Namespace {name} was deleted, but is still there after {self.params['wait_timeout']:g} s; "
+                f"its conditions tell what it waits for (kubectl get namespace {name} -o yaml)"
+            )
 
     def _paths_gone(self) -> set[str]:
         """In check mode: what would not be there any more."""
-        pods = [path_of_pod(pod) for daemonset in self.daemonsets for pod in self._pods_of(daemonset)]
+        pods = [path_of_pod(pod) for daemonset in self.daemonsets for pod in self.removal.pods_of(daemonset)]
         kept = {path_of({**item, "metadata": item}) for item in self.results["kept"]}
         return {*self.known, *pods} - kept
 

@@ -10,6 +10,7 @@ flannel-io/flannel:Documentation/kube-flannel.yml, Documentation/configuration.m
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 Object = t.Mapping[str, t.Any]
@@ -114,18 +115,18 @@ def annotation_prefix(daemonset: Object) -> str:
 
 _OWNER_MARKS = (
     # kind, in labels or annotations, key (a prefix when it ends with *), remedy
-    ("addon-manager", "addonmanager.kubernetes.io/mode", "remove Flannel's manifest from the addon manager's folder on the control plane"),
-    ("argocd", "argocd.argoproj.io/*", "remove Flannel from the Argo CD application, or turn off its automatic sync"),
-    ("flux", "kustomize.toolkit.fluxcd.io/*", "remove Flannel from the Flux Kustomization, or suspend it"),
-    ("flux", "helm.toolkit.fluxcd.io/*", "remove the Flux HelmRelease of Flannel, or suspend it"),
+    ("addon-manager", "addonmanager.kubernetes.io/mode", "remove {cni}'s manifest from the addon manager's folder on the control plane"),
+    ("argocd", "argocd.argoproj.io/*", "remove {cni} from the Argo CD application, or turn off its automatic sync"),
+    ("flux", "kustomize.toolkit.fluxcd.io/*", "remove {cni} from the Flux Kustomization, or suspend it"),
+    ("flux", "helm.toolkit.fluxcd.io/*", "remove the Flux HelmRelease of {cni}, or suspend it"),
     ("rke", "rke.cattle.io/*", "set the network plugin of the cluster's configuration to none"),
-    ("k3s", "objectset.rio.cattle.io/*", "remove Flannel's manifest from the server's manifests folder"),
+    ("k3s", "objectset.rio.cattle.io/*", "remove {cni}'s manifest from the server's manifests folder"),
 )
 _HELM_REMEDY = "its release must not be upgraded any more: afterwards remove the release record with helm uninstall --keep-history"
 
 
-def owners_of(objects: t.Iterable[Object]) -> list[dict[str, str]]:
-    """Who would put Flannel back after it is removed, with what shows it and what to do about it.
+def owners_of(objects: t.Iterable[Object], cni: str = "Flannel") -> list[dict[str, str]]:
+    """Who would put a CNI back after it is removed, with what shows it and what to do about it.
 
     A Helm release does not put anything back by itself, so it is told with kind C(helm) and does not count as one that does.
     """
@@ -142,7 +143,7 @@ def owners_of(objects: t.Iterable[Object]) -> list[dict[str, str]]:
         for kind, key, remedy in _OWNER_MARKS:
             for mark, value in marks.items():
                 if mark == key or (key.endswith("*") and mark.startswith(key[:-1])):
-                    add(kind, f"{who} has {mark}={value}", remedy)
+                    add(kind, f"{who} has {mark}={value}", remedy.format(cni=cni))
         if "meta.helm.sh/release-name" in marks:
             add("helm", f"{who} belongs to the Helm release {marks['meta.helm.sh/release-name']}", _HELM_REMEDY)
         for reference in metadata.get("ownerReferences") or []:
@@ -200,6 +201,57 @@ def facts_of(daemonset: Object, configmap: Object | None, objects: t.Sequence[Ob
             for item in objects
         ],
     }
+
+
+def backup_facts(record: t.Any) -> dict[str, t.Any] | None:
+    """C(podnet_cluster.flannel_backup): what the record of M(podnet.cni.flannel_uninstall) can put back, None without a DaemonSet in it."""
+    objects: list[Object] = (record or {}).get("objects") or []
+    daemonsets = find_daemonsets(item for item in objects if item["kind"] == "DaemonSet")
+    if not daemonsets:
+        return None
+    metadata = daemonsets[0]["metadata"]
+    data: dict[str, str] = {}
+    for item in objects:
+        if item["kind"] == "ConfigMap" and "net-conf.json" in (item.get("data") or {}):
+            data = item["data"]
+            break
+    net_conf = parse_json(data.get("net-conf.json"))
+    return {
+        "daemonset": f"{metadata['namespace']}/{metadata['name']}",
+        "network": net_conf.get("Network"),
+        "backend_type": backend_of(net_conf)["type"] if data else None,
+        "cni_config_names": cni_config_names(daemonsets[0]),
+    }
+
+
+_CNI_FOLDER = "cni/net.d"
+_STATEMENT = re.compile(r"[;&|\n]+")
+_CONFIG_NAME = r"/+([A-Za-z0-9_-][A-Za-z0-9_.-]*\.(?:conf|conflist|json))(?![A-Za-z0-9_.-])"
+
+
+def cni_config_names(daemonset: Object) -> list[str]:
+    """Names of the CNI configurations that its containers write, as far as their words tell: what they copy into the runtime's folder."""
+    spec = pod_template(daemonset)
+    volumes = {volume["name"] for volume in spec.get("volumes") or [] if _CNI_FOLDER in str((volume.get("hostPath") or {}).get("path", ""))}
+    names: list[str] = []
+    for container in (spec.get("initContainers") or []) + (spec.get("containers") or []):
+        folders = [str(mount["mountPath"]).rstrip("/") for mount in container.get("volumeMounts") or [] if mount["name"] in volumes]
+        for folder in folders:
+            names += _written_to(folder, command_words(container))
+    return sorted(set(names))
+
+
+def _written_to(folder: str, words: t.Sequence[str]) -> list[str]:
+    """Names of files that a command, or a shell script that is one of its words, puts into a folder."""
+    scripts = [word for word in words if any(blank in word for blank in " \n;")] or [" ".join(words)]
+    names = []
+    for statement in (part.split() for script in scripts for part in _STATEMENT.split(script)):
+        if not statement or statement[0].rsplit("/", 1)[-1] == "rm":
+            continue
+        if statement[-1].strip("\"'").rstrip("/") == folder and len(statement) > 2:
+            names.append(statement[-2].strip("\"'").rsplit("/", 1)[-1])
+        names += re.findall(re.escape(folder) + _CONFIG_NAME, " ".join(statement))[-1:]
+    return names
 
 
 def embedded_facts(nodes: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, t.Any] | None:

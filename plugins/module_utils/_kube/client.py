@@ -26,6 +26,7 @@ Query = t.Mapping[str, t.Any]
 FIELD_MANAGER = "podnet.cni"
 PAGE_SIZE = 500
 _MERGE_PATCH = "application/merge-patch+json"
+_STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 
@@ -121,6 +122,13 @@ class KubeClient:
     def merge_patch(self, path: str, body: t.Mapping[str, t.Any], dry_run: bool = False) -> dict[str, t.Any]:
         """Change some fields (RFC 7396); a value of None removes a field."""
         return self._retry("PATCH", path, self._write_query(dry_run), body, _MERGE_PATCH)
+
+    def strategic_patch(self, path: str, body: t.Mapping[str, t.Any], dry_run: bool = False) -> dict[str, t.Any]:
+        """Change some fields of a built-in kind, and entries of lists that have a key, such as a condition by its type.
+
+        See kubernetes/community:contributors/devel/sig-api-machinery/strategic-merge-patch.md.
+        """
+        return self._retry("PATCH", path, self._write_query(dry_run), body, _STRATEGIC_PATCH)
 
     def json_patch(self, path: str, operations: t.Sequence[t.Mapping[str, t.Any]], dry_run: bool = False) -> dict[str, t.Any]:
         """Change by operations (RFC 6902). Not tried again: operations need not be repeatable."""

@@ -12,8 +12,9 @@ import typing as t
 from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_cluster
 from ansible_collections.podnet.cni.plugins.module_utils._kube import pods as kube_pods
 from ansible_collections.podnet.cni.plugins.module_utils._kube.calico_facts import read_calico
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Forbidden, NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects import find_flannel
+from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal, JournalError, backup_key
 
 if t.TYPE_CHECKING:
     from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
@@ -132,6 +133,14 @@ def read_services(kube: KubeClient) -> Facts:
     return {"kubernetes": where(api, "https"), "dns": where(dns, "dns"), "domain": "cluster.local"}
 
 
+def read_flannel_backup(kube: KubeClient) -> Facts | None:
+    """What the journal has of a Flannel that was removed; None without a backup, and for whoever may not read the journal."""
+    try:
+        return flannel_cluster.backup_facts(Journal(kube).record(backup_key("flannel")))
+    except (Forbidden, JournalError):
+        return None
+
+
 def read_cluster(kube: KubeClient) -> Facts:
     """Everything that the preflight judges about the cluster.
 
@@ -153,6 +162,7 @@ def read_cluster(kube: KubeClient) -> Facts:
         "server_version": version.get("gitVersion"),
         "gathered_at": utc_now(),
         "flannel": flannel_facts,
+        "flannel_backup": read_flannel_backup(kube),
         "nodes": sorted(nodes, key=lambda node: str(node["name"])),
         "pods": pods,
         "pod_disruption_budgets": budgets,

@@ -63,44 +63,51 @@ def belonging_to(kube: KubeClient, daemonsets: list[Object]) -> FlannelObjects:
                 configmaps[path_of(item)] = item
         account = flannel_cluster.pod_template(daemonset).get("serviceAccountName")
         if account and account != "default":
-            others.update((path_of(item), item) for item in objects_of_account(kube, namespace, account))
+            others.update((path_of(item), item) for item in objects_of_accounts(kube, namespace, [account]))
     first = next(iter(configmaps.values()), None)
     return FlannelObjects(daemonsets, first, [*daemonsets, *configmaps.values(), *others.values()])
 
 
-def objects_of_account(kube: KubeClient, namespace: str, account: str) -> list[Object]:
-    """A ServiceAccount, the bindings that name nothing else, and the roles that only these bindings use.
+def objects_of_accounts(kube: KubeClient, namespace: str, accounts: t.Collection[str], namespaced: bool = False) -> list[Object]:
+    """ServiceAccounts, the bindings that name nothing else, and the roles that only these bindings use.
 
-    Whoever may not read RBAC objects gets what can be read. Without the account its bindings are found all the same.
+    With C(namespaced) also those of namespaces, not only those of the cluster. Whoever may not read RBAC objects gets what can be read.
+    Without an account its bindings are found all the same.
     """
     objects: list[Object] = []
-    found = kube.get_or_none(f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}")
-    if found:
-        objects.append(typed(found, "v1", "ServiceAccount"))
+    for account in accounts:
+        found = kube.get_or_none(f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}")
+        if found:
+            objects.append(typed(found, "v1", "ServiceAccount"))
     try:
-        bindings = list(kube.list(f"/apis/{_RBAC}/clusterrolebindings"))
+        bindings = [typed(binding, _RBAC, "ClusterRoleBinding") for binding in kube.list(f"/apis/{_RBAC}/clusterrolebindings")]
+        if namespaced:
+            bindings += [typed(binding, _RBAC, "RoleBinding") for binding in kube.list(f"/apis/{_RBAC}/rolebindings")]
     except Forbidden:
         return objects
-    ours, role_names, shared = [], set(), set()
-    for binding in bindings:
-        if _names_only(binding, namespace, account):
-            ours.append(binding)
-            role_names.add(binding["roleRef"]["name"])
-        else:
-            shared.add(binding["roleRef"]["name"])
-    objects += [typed(binding, _RBAC, "ClusterRoleBinding") for binding in ours]
-    for name in sorted(role_names - shared):
-        role = kube.get_or_none(f"/apis/{_RBAC}/clusterroles/{name}")
+    ours = [binding for binding in bindings if _names_only(binding, namespace, accounts)]
+    shared = {_role_path(binding) for binding in bindings if binding not in ours}
+    objects += ours
+    for path in sorted({_role_path(binding) for binding in ours} - shared):
+        role = kube.get_or_none(path)
         if role and "kubernetes.io/bootstrapping" not in (role["metadata"].get("labels") or {}):
-            objects.append(typed(role, _RBAC, "ClusterRole"))
+            objects.append(typed(role, _RBAC, "Role" if "/namespaces/" in path else "ClusterRole"))
     return objects
 
 
-def _names_only(binding: Object, namespace: str, account: str) -> bool:
-    """Whether a binding gives its role to one ServiceAccount and nobody else."""
+def _role_path(binding: Object) -> str:
+    """Path of the role that a binding gives."""
+    reference = binding["roleRef"]
+    if reference.get("kind") == "Role":
+        return f"/apis/{_RBAC}/namespaces/{binding['metadata']['namespace']}/roles/{reference['name']}"
+    return f"/apis/{_RBAC}/clusterroles/{reference['name']}"
+
+
+def _names_only(binding: Object, namespace: str, accounts: t.Collection[str]) -> bool:
+    """Whether a binding gives its role to these ServiceAccounts and nobody else."""
     subjects = binding.get("subjects") or []
     return bool(subjects) and all(
-        subject.get("kind") == "ServiceAccount" and subject.get("name") == account and subject.get("namespace") == namespace for subject in subjects
+        subject.get("kind") == "ServiceAccount" and subject.get("name") in accounts and subject.get("namespace") == namespace for subject in subjects
     )
 
 
@@ -111,5 +118,5 @@ def conventional_objects(kube: KubeClient) -> list[Object]:
         configmap = kube.get_or_none(f"/api/v1/namespaces/{namespace}/configmaps/kube-flannel-cfg")
         if configmap and "net-conf.json" in (configmap.get("data") or {}):
             objects.append(typed(configmap, "v1", "ConfigMap"))
-        objects += objects_of_account(kube, namespace, "flannel")
+        objects += objects_of_accounts(kube, namespace, ["flannel"])
     return objects

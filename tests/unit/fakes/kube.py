@@ -142,6 +142,19 @@ class FakeKube:
         _merge(item, body)
         return self._store(path, item, dry_run)
 
+    def strategic_patch(self, path, body, dry_run=False):
+        """Only for conditions, in the status of an object."""
+        answer = self._call("PATCH", path, body, dry_run)
+        if answer is not None:
+            return answer
+        where = path[: -len("/status")]
+        item = copy.deepcopy(self._require(where))
+        conditions = {entry["type"]: entry for entry in item.setdefault("status", {}).get("conditions", [])}
+        for entry in body["status"]["conditions"]:
+            conditions[entry["type"]] = {**conditions.get(entry["type"], {}), **entry}
+        item["status"]["conditions"] = list(conditions.values())
+        return self._store(where, item, dry_run)
+
     def json_patch(self, path, operations, dry_run=False):
         raise NotImplementedError("no module uses it yet")
 

@@ -16,7 +16,9 @@ WORKERS = (
     ("calico_fabric_probe", "Probe", "absent"),
     ("calico_install", "Installer", "run"),
     ("calico_ipam", "Ipam", "run"),
+    ("calico_uninstall", "Uninstaller", "run"),
     ("cni_journal", "Keeper", "run"),
+    ("flannel_restore", "Restorer", "run"),
     ("flannel_uninstall", "Uninstaller", "run"),
     ("node_evict", "Evictor", "run"),
 )

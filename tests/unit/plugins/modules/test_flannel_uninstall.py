@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.podnet.cni.plugins.module_utils._kube import removal
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import error_of
+from ansible_collections.podnet.cni.plugins.module_utils._kube.removal import Failure
 from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal
 from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Locked, new_lock
-from ansible_collections.podnet.cni.plugins.modules import flannel_uninstall
-from ansible_collections.podnet.cni.plugins.modules.flannel_uninstall import Failure, Uninstaller
+from ansible_collections.podnet.cni.plugins.modules.flannel_uninstall import Uninstaller
 from ansible_collections.podnet.cni.tests.unit.fakes import flannel
 
 DEFAULTS = {
@@ -46,7 +47,7 @@ GROUPS = {"groups": [{"preferredVersion": {"groupVersion": "apps/v1"}, "versions
 @pytest.fixture
 def cluster(kube, monkeypatch):
     """A cluster that runs Flannel, and whose controllers delete the pods of a deleted DaemonSet."""
-    monkeypatch.setattr(flannel_uninstall, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(removal, "POLL_SECONDS", 0.01)
     flannel.install(kube)
 
     @kube.on
@@ -136,7 +137,7 @@ def test_the_backup_is_in_the_journal_before_the_first_deletion(cluster):
     assert writes[1] == ("DELETE", DAEMONSET)
     backup = Journal(cluster).read().backup["flannel"]
     assert backup["run"] == "r1"
-    assert {item["kind"] for item in backup["objects"]} == set(KINDS) - {"Namespace"}
+    assert {item["kind"] for item in backup["objects"]} == set(KINDS)
     assert sorted(backup["node_annotations"]) == ["n1", "n2"]
     daemonset = results["backup"][0]
     assert daemonset["apiVersion"] == "apps/v1"

@@ -13,7 +13,8 @@ import yaml
 from ansible_collections.podnet.cni.plugins.module_utils._kube import calico_status
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import error_of
-from ansible_collections.podnet.cni.tests.unit.fakes import flannel
+from ansible_collections.podnet.cni.plugins.modules import calico_uninstall
+from ansible_collections.podnet.cni.tests.unit.fakes import calico, flannel
 from ansible_collections.podnet.cni.tests.unit.fakes.kube import FakeKube
 from ansible_collections.podnet.cni.tests.unit.fakes.running import run_module
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils.cni.test_calico_manifest import documents
@@ -127,6 +128,9 @@ def test_what_the_api_refuses_is_a_message(kube, call, case):
         ("calico_install", {"manifest": "/nowhere/calico.yaml"}, "manifest: '/nowhere/calico.yaml' could not be read: No such file or directory"),
         ("calico_install", {"manifest": "x", "veth_mtu": 9}, "veth_mtu: 9 is not an MTU"),
         ("cni_journal", {"state": "locked"}, "run: '' does not say which run this is"),
+        ("calico_uninstall", {"wait_timeout": 0}, "wait_timeout: 0.0 is not a duration"),
+        ("flannel_restore", {"wait_timeout": 0}, "wait_timeout: 0.0 is not a duration"),
+        ("flannel_restore", {}, "the journal has no backup of Flannel's DaemonSet"),
         ("flannel_uninstall", {"wait_timeout": 0}, "wait_timeout: 0.0 is not a duration"),
         ("node_evict", {"node": "n1", "state": "drained", "timeout": 0}, "timeout: 0.0 is not a duration"),
         ("node_evict", {"node": "n7", "state": "drained"}, "node: the cluster has no node 'n7'"),
@@ -238,3 +242,28 @@ def test_owners_that_would_put_flannel_back_are_returned_with_the_failure(kube, 
     assert "it would be put back" in results["msg"]
     assert results["owners"]
     assert results["deleted"] == []
+
+
+def test_calico_goes_and_flannel_comes_back(kube, call, monkeypatch):
+    calico.install(kube)
+    for name, seconds in (("SETTLE_SECONDS", 0.02), ("LOOK_SECONDS", 0.01)):
+        monkeypatch.setattr(calico_uninstall, name, seconds)
+    assert call("calico_uninstall", check_mode=True)["changed"]
+    assert kube.writes() == []
+    done = call("calico_uninstall")
+    assert done["changed"]
+    assert not call("calico_uninstall")["changed"]
+    let_daemonsets_end(kube)
+    assert call("flannel_uninstall", keep_configmap=True)["changed"]
+    assert call("flannel_restore", check_mode=True)["changed"]
+    assert call("flannel_restore")["daemonsets"][0]["ready"] == 2
+    assert not call("flannel_restore")["changed"]
+
+
+@pytest.mark.parametrize("module", ["calico_uninstall", "flannel_restore"])
+def test_what_the_api_refuses_of_the_way_back_is_a_message(kube, call, module):
+    @kube.on
+    def forbidden(method, path, body):
+        raise error_of(403, "Forbidden", 'User "u" may not do this', path)
+
+    assert call(module)["msg"].startswith("the cluster's API refused: /")

@@ -150,3 +150,66 @@ def test_embedded_facts_have_every_key_of_the_others():
     usual = flannel_cluster.facts_of(flannel.daemonset(), flannel.configmap(), [])
     assert set(embedded) == set(usual)
     assert set(embedded["daemonset"]) == set(usual["daemonset"])
+
+
+FOLDER = "/etc/cni/net.d"
+
+
+def installer(words, group="initContainers", mount=FOLDER, host=FOLDER):
+    """Flannel's DaemonSet with a container that mounts the runtime's folder."""
+    daemonset = flannel.daemonset()
+    spec = daemonset["spec"]["template"]["spec"]
+    spec["volumes"].append({"name": "cni", "hostPath": {"path": host}})
+    spec.setdefault(group, []).append({"name": "install", "command": words, "volumeMounts": [{"name": "cni", "mountPath": mount}]})
+    return daemonset
+
+
+@pytest.mark.parametrize(
+    ("daemonset", "names"),
+    [
+        (installer(["cp", "-f", "/etc/kube-flannel/cni-conf.json", f"{FOLDER}/10-flannel.conflist"]), ["10-flannel.conflist"]),
+        (installer(["cp", "/etc/kube-flannel/cni-conf.json", f"{FOLDER}/"]), ["cni-conf.json"]),
+        (installer(["cp", "/x.json", "/host/net.d/05-a.conf"], mount="/host/net.d", host="/etc/rancher/cni/net.d"), ["05-a.conf"]),
+        (
+            installer(
+                ["/bin/sh", "-c", f"set -e -x; cp -f /cfg/cni-conf.json {FOLDER}/10-flannel.conf; while true; do sleep 3600; done"], "containers"
+            ),
+            ["10-flannel.conf"],
+        ),
+        (
+            installer(["sh", "-c", f"rm -f {FOLDER}/10-old.conf && cp /a {FOLDER}/.tmp.conflist\nmv {FOLDER}/.tmp.conflist {FOLDER}/20-b.conflist"]),
+            ["20-b.conflist"],
+        ),
+        (installer(["sh", "-c", f"cat /a > {FOLDER}/a.conf.tmp"]), []),
+        (installer(["cp", "/a", f"{FOLDER}/10-flannel.conflist"], host="/tmp"), []),
+        (installer(["/install-cni.sh"]), []),
+        (flannel.daemonset(), []),
+    ],
+    ids=["upstream", "into the folder", "another mount", "older script", "moved", "temporary", "not the runtime's", "program", "nothing"],
+)
+def test_which_cni_configuration_its_containers_write(daemonset, names):
+    assert flannel_cluster.cni_config_names(daemonset) == names
+
+
+def test_a_backup_tells_what_it_can_put_back():
+    daemonset = {"apiVersion": "apps/v1", "kind": "DaemonSet", **installer(["cp", "/a", f"{FOLDER}/10-flannel.conflist"])}
+    configmap = {"apiVersion": "v1", "kind": "ConfigMap", **flannel.configmap()}
+    assert flannel_cluster.backup_facts({"objects": [configmap, daemonset]}) == {
+        "daemonset": "kube-flannel/kube-flannel-ds",
+        "network": "10.244.0.0/16",
+        "backend_type": "vxlan",
+        "cni_config_names": ["10-flannel.conflist"],
+    }
+    alone = flannel_cluster.backup_facts({"objects": [daemonset]})
+    assert (alone["network"], alone["backend_type"]) == (None, None)
+
+
+@pytest.mark.parametrize("record", [None, {}, {"objects": []}, {"objects": [{"kind": "ConfigMap", **flannel.configmap()}]}])
+def test_a_backup_without_a_daemonset_is_none(record):
+    assert flannel_cluster.backup_facts(record) is None
+
+
+def test_the_remedy_names_the_cni():
+    item = {"kind": "DaemonSet", "metadata": {"name": "calico-node", "namespace": "kube-system", "labels": {"argocd.argoproj.io/instance": "net"}}}
+    assert flannel_cluster.owners_of([item], "Calico")[0]["remedy"].startswith("remove Calico from the Argo CD application")
+    assert flannel_cluster.owners_of([item])[0]["remedy"].startswith("remove Flannel from the Argo CD application")

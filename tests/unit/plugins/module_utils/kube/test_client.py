@@ -217,3 +217,12 @@ def test_a_missing_library_is_told(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "kubernetes", None)
     with pytest.raises(SystemExit, match="kubernetes"):
         kube_client.KubeClient.from_module(Module())
+
+
+def test_a_strategic_patch_says_what_it_is_and_is_repeated(clock):
+    kube, pool = make(Answer(503), Answer())
+    kube.strategic_patch("/api/v1/nodes/n1/status", {"status": {}}, dry_run=True)
+    method, path, query, body, headers = pool.requests[1]
+    assert (method, path, body) == ("PATCH", "/api/v1/nodes/n1/status", {"status": {}})
+    assert headers["Content-Type"] == "application/strategic-merge-patch+json"
+    assert query["dryRun"] == "All"

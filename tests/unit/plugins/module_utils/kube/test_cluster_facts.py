@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._kube.calico_facts import block_facts, calico_api, find_calico_node
 from ansible_collections.podnet.cni.plugins.module_utils._kube.cluster_facts import read_cluster
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Forbidden, error_of
+from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal, backup_key
 from ansible_collections.podnet.cni.tests.unit.fakes import flannel
 from ansible_collections.podnet.cni.tests.unit.fakes.kube import FakeKube
 
@@ -252,3 +253,18 @@ def test_canal_is_not_taken_for_calico():
 
 def test_a_block_of_no_node():
     assert block_facts({"spec": {"cidr": "10.244.1.0/26"}}) == {"cidr": "10.244.1.0/26", "node": None, "allocated": 0, "free": 0}
+
+
+def test_a_flannel_that_was_removed_is_told_as_long_as_its_backup_is_there(cluster):
+    assert read_cluster(cluster)["flannel_backup"] is None
+    objects = [{"kind": "DaemonSet", **flannel.daemonset()}, {"kind": "ConfigMap", **flannel.configmap()}]
+    Journal(cluster).write({backup_key("flannel"): {"objects": objects}})
+    facts = read_cluster(cluster)["flannel_backup"]
+    assert (facts["daemonset"], facts["network"]) == ("kube-flannel/kube-flannel-ds", "10.244.0.0/16")
+
+    @cluster.on
+    def forbidden(method, path, body):
+        if path.endswith("/configmaps/podnet-cni-migration"):
+            raise error_of(403, "Forbidden", "may not get configmaps", path)
+
+    assert read_cluster(cluster)["flannel_backup"] is None
