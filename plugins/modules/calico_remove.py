@@ -357,7 +357,8 @@ class Remover:
         if numbers:
             listed = ", ".join(map(str, numbers))
             reasons.append(
-                f"{DAEMON} runs (process {listed}) and would make its routes and rules again; remove the DaemonSet first (podnet.cni.calico_uninstall)."
+                f"{DAEMON} runs (process {listed}) and would make its routes and rules again; remove the DaemonSet first "
+                "(podnet.cni.calico_uninstall)."
             )
         active = config_files.active(reading.configs)
         if active and active["cni"] == "calico":

@@ -395,7 +395,8 @@ class Switch:
         environment = cni_state.read_subnet_env(self.places) or {}
         if "FLANNEL_SUBNET" not in environment:
             raise Refused(
-                f"create_bridge: '{self.places.flannel}/subnet.env' does not say which addresses this node has; wait until flanneld is Ready on this node"
+                f"create_bridge: '{self.places.flannel}/subnet.env' does not say which addresses this node has; wait until flanneld is Ready "
+                "on this node"
             )
         name, address, mtu = self.params["bridge"], environment["FLANNEL_SUBNET"], environment.get("FLANNEL_MTU", "1450")
         self.change(f"make the bridge {name} with {address}", lambda: bridge.create(name, address, int(mtu)))

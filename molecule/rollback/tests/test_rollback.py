@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, the podnet.cni authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One node goes back, then all do; a node that does not pass its checks stays on Calico; and the way to Calico is open again."""
+"""One node goes back, then all do; a node that does not pass its checks stays on Calico; Calico goes without a trace; the way to Calico is open
+again; and after Flannel was removed it is put back, and everything is as before.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,26 @@ def test_another_run_has_nothing_to_do(record: Record) -> None:
     assert "nothing to do" in outcome(record, "again").text
 
 
-@pytest.mark.parametrize("name", ["moved", "unanswered", "one", "all", "again", "for_good"])
+@pytest.mark.parametrize("name", ["without_calico", "restored"])
+def test_calico_leaves_no_trace(record: Record, name: str) -> None:
+    assert outcome(record, name).code == 0, outcome(record, name).output
+    assert set(configurations(record, name).values()) == {FLANNEL}
+    assert all(pods["calico"] == 0 for pods in record[f"after_{name}"]["pods"].values())
+    assert record[f"after_{name}"]["changes"] == []
+
+
+def test_nothing_is_left_to_do_at_the_end(record: Record) -> None:
+    assert outcome(record, "nothing").code == 0, outcome(record, "nothing").output
+    assert outcome(record, "nothing").changed == 0
+    assert "nothing to do" in outcome(record, "nothing").text
+
+
+def test_flannel_was_gone_before_it_was_put_back(record: Record) -> None:
+    assert "Verdict: can be done; 3 nodes to bring back in 3 batches, then Calico is removed." in outcome(record, "restored").text
+    assert "it is put back from the journal" in outcome(record, "restored").text
+
+
+@pytest.mark.parametrize("name", ["moved", "unanswered", "one", "all", "again", "without_calico", "for_good", "restored", "nothing"])
 def test_no_address_was_given_twice(record: Record, name: str) -> None:
     addresses = record[f"after_{name}"]["addresses"]
     assert addresses

@@ -12,6 +12,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natu
 Record = t.Mapping[str, t.Any]
 DONE = {"calico": "moved", "flannel": "returned"}
 """The phase that the journal has of a node that is done, by the direction of the plan."""
+FAILED = {"calico": "failed", "flannel": "return-failed"}
+"""The same of a node that could not be moved."""
 
 
 def _node(name: str, record: Record) -> dict[str, t.Any]:
@@ -44,7 +46,9 @@ def migration_report(plan: Record, journal: Record) -> dict[str, t.Any]:
     done = DONE[direction]
     moved = [_node(name, record) for name, record in records.items() if record.get("phase", done) == done and record.get("phases")]
     failed = [
-        {"name": name, "failed": record["failed"]} for name, record in records.items() if record.get("phase") == "failed" and record.get("failed")
+        {"name": name, "failed": record["failed"]}
+        for name, record in records.items()
+        if record.get("phase") == FAILED[direction] and record.get("failed")
     ]
     return {
         "direction": direction,

@@ -21,6 +21,7 @@ RULES = (
     nodes.not_ready,
     nodes.network_unavailable,
     nodes.too_few,
+    nodes.batch_takes_all,
     nodes.cordoned,
     nodes.interrupted,
     nodes.active_cni,

@@ -237,8 +237,11 @@ def gate_table(rows: t.Iterable[Record], width: int = WIDTH) -> str:
 def report_table(report: Record, width: int = WIDTH) -> str:
     """Seconds of each node and phase, and what they add up to."""
     nodes = report.get("nodes") or []
+    plan = report.get("plan") or {}
+    more = ["Flannel was put back."] if plan.get("restore_flannel") else []
+    more += ["Calico was removed; its resources are in the journal."] if plan.get("remove_calico") else []
     if not nodes:
-        return f"No node was {_words(report).done}."
+        return " ".join([f"No node was {_words(report).done}.", *more])
     names = list(dict.fromkeys(phase["phase"] for node in nodes for phase in node.get("phases") or []))
     columns = (
         _NODE,
@@ -260,4 +263,5 @@ def report_table(report: Record, width: int = WIDTH) -> str:
     middle = len(own_times) // 2
     median = own_times[middle] if len(own_times) % 2 else (own_times[middle - 1] + own_times[middle]) / 2
     summary = f"{count(len(nodes), 'node')} {_words(report).done}; median {seconds(median)} a node without waiting for pods that end gracefully."
+    summary = " ".join([summary, *more])
     return "\n".join(["Time per node and phase", table(columns, rows, width), *wrap(summary, width, 2)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni import switch
-from ansible_collections.podnet.cni.plugins.module_utils._plan import node_state
+from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, node_state
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, INFO, WARNING, Finding
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject, per_node
@@ -93,6 +93,25 @@ def too_few(situation: Situation) -> t.Iterator[Finding]:
             "Add a node, or make a second one schedulable (`kubectl uncordon`).",
             _NODES,
             tuple(stuck),
+        )
+
+
+def batch_takes_all(situation: Situation) -> t.Iterator[Finding]:
+    """A batch that leaves no node for the pods that are evicted from it."""
+    able = {node["name"] for node in situation.cluster_nodes if node.get("schedulable") or node_state.cordoned_by_us(node)}
+    moving = [node["name"] for node in situation.to_move]
+    largest = max((len(batch) for batch in batches.split(moving, situation.settings.serial)), default=0)
+    pods = sum(len(situation.pods_to_evict[name]) for name in moving)
+    if pods and 1 < len(able) <= largest:
+        yield Finding(
+            "node-batch-takes-all",
+            BLOCKER,
+            node_subject(moving),
+            f"podnet_serial ({listed(map(str, situation.settings.serial))}) makes a batch of {largest} nodes, and {len(able)} can take pods.",
+            "Evicted pods would wait for a node, and budgets for these pods, until the time for the eviction is over.",
+            "Choose smaller batches, such as podnet_serial: [1, 10%, 25%].",
+            _NODES,
+            tuple(moving),
         )
 
 
@@ -257,6 +276,7 @@ RULES = (
     network_unavailable,
     operating_system,
     too_few,
+    batch_takes_all,
     cordoned,
     interrupted,
     active_cni,

@@ -90,8 +90,8 @@ def test_calico_is_not_removed_while_flanneld_is_not_ready():
 def removed_lab(**backup):
     """All is on Calico, Flannel is gone, and the journal has kept it."""
     lab = moved_lab().remove_flannel()
-    kept = {"daemonset": "kube-flannel/kube-flannel-ds", "network": "10.244.0.0/16", "backend_type": "vxlan", "cni_config_names": ["10-flannel.conflist"]}
-    lab.cluster["flannel_backup"] = {**kept, **backup}
+    kept = {"daemonset": "kube-flannel/kube-flannel-ds", "network": "10.244.0.0/16", "backend_type": "vxlan"}
+    lab.cluster["flannel_backup"] = {**kept, "cni_config_names": ["10-flannel.conflist"], **backup}
     return lab
 
 
@@ -213,8 +213,17 @@ def test_the_gate_wants_the_node_in_service():
 
 def test_the_report_has_the_nodes_that_went_back():
     phases = [{"phase": "evict", "seconds": 2.0}]
-    records = {"n1": {"name": "n1", "phase": "returned", "phases": phases, "seconds": 2.0}, "n2": {"phase": "moved", "phases": phases}}
+    records = {
+        "n1": {"name": "n1", "phase": "returned", "phases": phases, "seconds": 2.0},
+        "n2": {"phase": "moved", "phases": phases},
+        "n3": {"phase": "return-failed", "failed": "n3: no answer"},
+    }
     made = report.migration_report(back(moved_lab(remove_flannel=False)), {"run": {}, "nodes": records})
     assert [node["name"] for node in made["nodes"]] == ["n1"]
-    assert "1 node brought back" in texts.report_table(made)
-    assert texts.report_table({**made, "nodes": []}) == "No node was brought back."
+    assert made["failed_nodes"] == [{"name": "n3", "failed": "n3: no answer"}]
+    told = " ".join(texts.report_table(made).split())
+    assert "1 node brought back" in told
+    assert "Calico was removed; its resources are in the journal." in told
+    kept = {**made, "nodes": [], "plan": {**made["plan"], "remove_calico": False}}
+    assert texts.report_table(kept) == "No node was brought back."
+    assert texts.report_table({**kept, "plan": {"restore_flannel": True}}) == "No node was brought back. Flannel was put back."

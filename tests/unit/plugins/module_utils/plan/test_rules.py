@@ -245,6 +245,14 @@ CASES = [
     Case(nodes.operating_system, set_node("n3", operating_system="windows"), "node-operating-system", "blocker", "node n3", "n3: windows"),
     Case(nodes.too_few, only_one_schedulable, "node-too-few", "blocker", "node n1", "3 pods to evict, and no other node for them"),
     Case(nodes.too_few, only_one_worker, "node-too-few", "blocker", "node n3", "3 pods to evict, and no other node for them"),
+    Case(
+        nodes.batch_takes_all,
+        lambda lab: lab.settings.update(serial="100%"),
+        "node-batch-takes-all",
+        "blocker",
+        "nodes n1, n2, n3",
+        "podnet_serial (100%) makes a batch of 3 nodes, and 3 can take pods",
+    ),
     Case(nodes.cordoned, set_node("n2", schedulable=False), "node-cordoned", "info", "node n2", "not by this collection"),
     Case(
         nodes.interrupted,
