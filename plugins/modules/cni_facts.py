@@ -48,6 +48,17 @@ options:
     description: Folder of Flannel's C(subnet.env) on the node.
     type: path
     default: /run/flannel
+  access:
+    description:
+      - What the user of the kubeconfig is about to do, with O(scope=cluster). It is asked of the API server whether the user may, and the
+        rights that are missing are in RV(ignore:ansible_facts.podnet_cluster.access).
+      - V(plan) is to read what is needed for the plan, V(move) to take nodes from one network to the other, V(install) to install Calico,
+        V(remove) to remove Flannel. See C(docs/examples/rbac.yml).
+      - Empty, nothing is asked.
+    type: list
+    elements: str
+    choices: [plan, move, install, remove]
+    default: []
 """
 
 EXAMPLES = r"""
@@ -269,6 +280,15 @@ ansible_facts:
           description: Addresses of the API server's Service and of cluster DNS.
           returned: always
           type: dict
+        access:
+          description: Who the user is, and the rights that are missing for what O(access) names. None when nothing was asked.
+          returned: always
+          type: dict
+          sample:
+            user: system:serviceaccount:kube-system:podnet-migration
+            missing:
+              - {verbs: [create], api_group: "", resource: pods/eviction, names: [], namespace: "", text: create pods/eviction}
+            problem:
         calico:
           description: Calico's DaemonSet, pools, blocks, peers and sessions. None without Calico.
           returned: always
@@ -284,10 +304,32 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.podnet.cni.plugins.module_utils._host.node_facts import collect_node_facts
+from ansible_collections.podnet.cni.plugins.module_utils._kube import access_review, access_rules
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.cluster_facts import read_cluster
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Forbidden, KubeError, Unauthorized
+
+
+def access_of(kube: KubeClient, purposes: t.Sequence[str], flannel: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
+    """C(podnet_cluster.access); None when nothing was asked."""
+    if not purposes:
+        return None
+    groups = {version.split("/")[0] for version in kube.served()}
+    return access_review.review(kube, access_rules.rules_for(purposes, (flannel or {}).get("objects") or []), groups)
+
+
+def why_not(kube: KubeClient, error: KubeError) -> str:
+    """Why the cluster cannot be read, with everything that the user may not read when that is the reason."""
+    if not isinstance(error, Forbidden) or isinstance(error, Unauthorized):
+        return f"the cluster cannot be read: {error}"
+    found = access_review.review(kube, access_rules.rules_for(["plan"], []))
+    missing = "; ".join(entry["text"] for entry in found["missing"]) or str(error)
+    return (
+        f"the cluster cannot be read: {found['user'] or 'the user of this kubeconfig'} may not {missing}. Give the user these rights: "
+        "docs/examples/rbac-plan.yml of this collection is a ClusterRole that has all that the plan needs, docs/examples/rbac.yml all that a "
+        "migration needs"
+    )
 
 
 def main() -> t.NoReturn:
@@ -299,6 +341,7 @@ def main() -> t.NoReturn:
             "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
             "cni_state_dir": {"type": "path", "default": "/var/lib/cni"},
             "flannel_run_dir": {"type": "path", "default": "/run/flannel"},
+            "access": {"type": "list", "elements": "str", "choices": list(access_rules.PURPOSES), "default": []},
             **KUBE_ARGUMENTS,
         },
         supports_check_mode=True,
@@ -308,8 +351,10 @@ def main() -> t.NoReturn:
     kube = KubeClient.from_module(module)
     try:
         facts = read_cluster(kube)
+        facts["access"] = access_of(kube, module.params["access"], facts["flannel"])
+        facts["api_calls"] = kube.calls
     except KubeError as exc:
-        module.fail_json(msg=f"the cluster cannot be read: {exc}")
+        module.fail_json(msg=why_not(kube, exc))
     module.exit_json(changed=False, ansible_facts={"podnet_cluster": facts})
 
 

@@ -33,6 +33,10 @@ class Forbidden(KubeError):
     """The user of the kubeconfig may not do this, or is not known."""
 
 
+class Unauthorized(Forbidden):
+    """The API server does not know who asks."""
+
+
 class Invalid(KubeError):
     """The object was refused: an unknown field, a wrong value."""
 
@@ -49,7 +53,7 @@ class Unreachable(KubeError):
     """No answer: connection refused, reset or timed out, or the server answered that it is not able to serve."""
 
 
-_BY_STATUS = {400: Invalid, 401: Forbidden, 403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid}
+_BY_STATUS = {400: Invalid, 401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid}
 
 
 def error_of(status: int, reason: str, message: str, path: str, retry_after: float | None = None) -> KubeError:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube.access_rules import PROTECTED
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, NotFound
 
 if t.TYPE_CHECKING:
     from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 
-PROTECTED = ("default", "kube-system", "kube-public", "kube-node-lease")
+__all__ = ["PROTECTED", "remaining_objects"]
 _MADE_BY_CONTROLLERS = ("Event", "Endpoints", "EndpointSlice", "ControllerRevision", "PodMetrics")
 _IN_EVERY_NAMESPACE = {("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")}
+_OURS = ("app.kubernetes.io/part-of", "podnet.cni")
+"""Label of the Role and its binding in docs/examples/rbac.yml, without which nobody could see that the namespace is empty but for them."""
 _ENOUGH = 5
 
 
@@ -54,6 +57,8 @@ def _first(kube: KubeClient, collection: str, kind: str, ignored_paths: t.Collec
             if (kind, name) in _IN_EVERY_NAMESPACE or f"{collection}/{name}" in ignored_paths:
                 continue
             if item.get("type") == "kubernetes.io/service-account-token":
+                continue
+            if kind in ("Role", "RoleBinding") and (item["metadata"].get("labels") or {}).get(_OURS[0]) == _OURS[1]:
                 continue
             found.append(f"{kind} {name}")
             if len(found) >= _ENOUGH:

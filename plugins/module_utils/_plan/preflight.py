@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import routing_findings
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import addresses, bgp, calico, flannel, host, mtu, nodes, pods
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, addresses, bgp, calico, flannel, host, mtu, nodes, pods
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
 
 Rule = t.Callable[[Situation], t.Iterator[Finding]]
@@ -23,9 +23,12 @@ BEFORE_MOVES: tuple[Rule, ...] = (
     *host.RULES,
     *mtu.RULES,
     *bgp.RULES,
+    *access.RULES,
 )
 """Asked while a node is still to be moved."""
 AFTER_MOVES: tuple[Rule, ...] = (
+    access.missing,
+    access.unknown,
     flannel.owners,
     nodes.not_ready,
     nodes.missing_in_inventory,

@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, node_state, steps
 from ansible_collections.podnet.cni.plugins.module_utils._plan.plan import Record, order_of_moves, plan_common
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import ask
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import calico, going_back, host, nodes, pods
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, calico, going_back, host, nodes, pods
 from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import Settings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
 
@@ -33,6 +33,7 @@ RULES = (
     host.tools,
     host.tunnel_device,
     host.reverse_path_filter,
+    *access.RULES,
 )
 """Asked before a node goes back."""
 

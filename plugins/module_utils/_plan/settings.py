@@ -47,6 +47,8 @@ class Settings:
     """Nodes to bring back to Flannel; all when empty. Of a rollback only."""
     keep_calico: bool = False
     """Whether Calico stays once all nodes are back. Of a rollback only."""
+    carry_out: bool = True
+    """Whether the plan is to be carried out, or only shown (C(--check))."""
     hosts: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod

@@ -18,7 +18,7 @@ from podnet_lab.lab import Lab
 from podnet_lab.prober_control import ProberControl
 from podnet_lab.shell import wait_for
 
-from podnet_molecule import breaking, results, returning, snapshot
+from podnet_molecule import account, breaking, results, returning, snapshot
 
 CALICO_GROUP = "crd.projectcalico.org"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("remove-calico-definitions", help="remove Calico's resource definitions, and all resources with them")
     commands.add_parser("break-twice", help="break a migration on purpose, twice, and run it to its end")
     commands.add_parser("there-and-back", help="move nodes to Calico, back to Flannel, and to Calico for good")
+    commands.add_parser("make-account", help="apply docs/examples/rbac.yml, and write a kubeconfig of its account")
     commands.add_parser("start-load", help="apply the workloads, and start probers on all nodes and in pods")
     return top
 
@@ -62,6 +63,8 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
         remove_calico_definitions(lab)
     elif options.command == "break-twice":
         breaking.break_twice(lab)
+    elif options.command == "make-account":
+        account.make(lab)
     elif options.command == "there-and-back":
         returning.there_and_back(lab)
     else:

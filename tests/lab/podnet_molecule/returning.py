@@ -16,7 +16,7 @@ import typing as t
 from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.lab import Lab
 
-from podnet_molecule import playbook, results, snapshot
+from podnet_molecule import account, playbook, results, snapshot
 from podnet_molecule.breaking import CONSENT, UNANSWERED, Record, state
 
 BRIDGE_SCRIPT = "ls /sys/class/net/cni0/brif 2>/dev/null; echo -; ls /sys/class/net | grep ^cali || true"
@@ -83,6 +83,7 @@ def there_and_back(lab: Lab) -> None:
     before = snapshot.take(lab)
     with lab.api() as api:
         for name, which, variables in steps:
+            variables = {**variables, "podnet_kubeconfig": str(account.path(lab))}
             record[name] = dataclasses.asdict(playbook.run(lab.inventory, variables, playbook=which))
             record[f"after_{name}"] = seen(lab, api)
             if name in ("without_calico", "restored"):

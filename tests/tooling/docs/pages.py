@@ -9,12 +9,17 @@ import re
 import typing as t
 from pathlib import Path
 
-from tooling.docs import modules, plans, refusals, variables
+from tooling.docs import modules, plans, rbac, refusals, variables
 from tooling.places import ROOT
 
 Text = t.Callable[[], str]
 
-PAGES: t.Mapping[str, Text] = {"docs/modules.md": modules.page, "docs/refusals.md": refusals.page}
+PAGES: t.Mapping[str, Text] = {
+    "docs/examples/rbac-plan.yml": rbac.plan,
+    "docs/examples/rbac.yml": rbac.whole,
+    "docs/modules.md": modules.page,
+    "docs/refusals.md": refusals.page,
+}
 PARTS: t.Mapping[str, t.Mapping[str, Text]] = {
     "README.md": {"plan": plans.accepted},
     "docs/migrate_to_calico.md": {"variables": variables.table, "refused plan": plans.refused},
