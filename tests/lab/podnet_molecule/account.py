@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from podnet_lab import workloads
 from podnet_lab.cluster_api import ClusterApi, Object, object_path
 from podnet_lab.lab import Lab
 
@@ -27,7 +26,7 @@ def path(lab: Lab) -> Path:
 
 def objects(name: str = "rbac.yml") -> list[Object]:
     """The objects of one of the files."""
-    return workloads.read_manifest(EXAMPLES / name)
+    return [item for item in yaml.safe_load_all((EXAMPLES / name).read_text(encoding="utf-8")) if item]
 
 
 def make(lab: Lab) -> None:
