@@ -172,7 +172,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import A
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
 from ansible_collections.podnet.cni.plugins.module_utils._kube.calico_facts import find_calico_node
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, NotFound
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Forbidden, KubeError, NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube.rollout import RolloutFailed, wait_for_rollout
 
 CONFIG_NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*\.conflist")
@@ -320,6 +320,13 @@ class Installer:
             if not self.check_mode:
                 raise
             result = Applied(f"{document['kind']} {document['metadata']['name']}", True, {}, document)
+        except Forbidden as exc:
+            name = f"{document['kind']} {document['metadata']['name']}"
+            raise Failure(
+                f"kubeconfig: its user may not make {name}: {exc.message}. Give it the rights of docs/examples/rbac.yml of this collection; a "
+                "manifest of another version of Calico may need more, such as roles of other names",
+                applied=[done.name for done in self.applied if done.changed],
+            ) from exc
         except KubeError as exc:
             name = f"{document['kind']} {document['metadata']['name']}"
             raise Failure(

@@ -17,7 +17,16 @@ import typing as t
 from urllib.parse import urlencode
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, NotFound, TooManyRequests, Unreachable, error_of
+from ansible_collections.podnet.cni.plugins.module_utils._kube import kubeconfig, no_answer
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
+    KubeError,
+    NotFound,
+    TooManyRequests,
+    Unauthorized,
+    Unreachable,
+    Untrusted,
+    error_of,
+)
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -34,8 +43,11 @@ _APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 class KubeClient:
     """The requests that the modules make."""
 
-    def __init__(self, configuration: t.Any, pool: t.Any, request_timeout: float = 30.0, field_validation: str = "Strict") -> None:
+    def __init__(
+        self, configuration: t.Any, pool: t.Any, request_timeout: float = 30.0, field_validation: str = "Strict", source: str = "the kubeconfig"
+    ) -> None:
         self._configuration = configuration
+        self._source = source
         self._pool = pool
         self._request_timeout = request_timeout
         self._field_validation = field_validation
@@ -53,21 +65,26 @@ class KubeClient:
         params = module.params
         if params["request_timeout"] <= 0:
             module.fail_json(msg=f"request_timeout: {params['request_timeout']} is not a duration; give seconds greater than 0")
+        from_file = bool(params["kubeconfig"]) or not _inside_cluster()
+        problem = kubeconfig.problem(params["kubeconfig"], params["context"]) if from_file else None
+        if problem:
+            module.fail_json(msg=problem)
+        source = params["kubeconfig"] or kubeconfig.DEFAULT if from_file else "the service account of this pod"
         try:
             configuration = client.Configuration()
-            if params["kubeconfig"] or not _inside_cluster():
+            if from_file:
                 config.load_kube_config(config_file=params["kubeconfig"], context=params["context"], client_configuration=configuration)
             else:
                 config.load_incluster_config(client_configuration=configuration)
         except Exception as exc:  # noqa: BLE001 - the packages below raise errors of many kinds for a file that is wrong
-            where = (params["kubeconfig"] or "~/.kube/config") + (f" with context {params['context']}" if params["context"] else "")
+            where = source + (f" with context {params['context']}" if params["context"] else "")
             module.fail_json(
                 msg=f"kubeconfig: {where} cannot be used: {str(exc).rstrip('.')}. "
                 "Set kubeconfig (or K8S_AUTH_KUBECONFIG) to a readable kubeconfig, and context to one that it holds"
             )
         # The package's own request functions differ between its versions; its connection pool does not.
         pool = RESTClientObject(configuration).pool_manager
-        return cls(configuration, pool, params["request_timeout"], params["field_validation"])
+        return cls(configuration, pool, params["request_timeout"], params["field_validation"], source)
 
     # -- reading
 
@@ -236,10 +253,29 @@ class KubeClient:
                 retries=False,
             )
         except (HTTPError, OSError) as exc:
-            raise Unreachable(0, "Unreachable", f"no answer from {self._configuration.host}: {exc}", path) from exc
+            reason = no_answer.reason_of(exc, self._configuration.host, self._request_timeout)
+            kind = Untrusted if reason.lasting else Unreachable
+            raise kind(0, kind.__name__, reason.text, path) from exc
         if not 200 <= answer.status < 300:
-            raise _error_from(answer, path)
-        return t.cast("dict[str, t.Any]", json.loads(answer.data)) if answer.data else {}
+            raise self._refusal(answer, path)
+        try:
+            return t.cast("dict[str, t.Any]", json.loads(answer.data)) if answer.data else {}
+        except ValueError as exc:
+            message = (
+                f"{self._configuration.host} answers, but not as the API of a cluster (no JSON); correct the server of the cluster in {self._source}"
+            )
+            raise KubeError(answer.status, "NoAPI", message, path) from exc
+
+    def _refusal(self, answer: t.Any, path: str) -> KubeError:
+        """The server's C(Status) as an error; who is not known to it is told which credentials were not accepted."""
+        error = _error_from(answer, path)
+        if not isinstance(error, Unauthorized) and not (error.status == 403 and "system:anonymous" in error.message):
+            return error
+        message = (
+            f"{self._configuration.host} does not accept the credentials of {self._source}: {error.message}. Its token or client certificate may "
+            "have expired, or is of another cluster: renew it, or name another kubeconfig (podnet_kubeconfig) or context (podnet_context)"
+        )
+        return Unauthorized(error.status, error.reason, message, path)
 
 
 def _inside_cluster() -> bool:

@@ -49,6 +49,10 @@ class TooManyRequests(KubeError):
         self.retry_after = retry_after
 
 
+class Untrusted(KubeError):
+    """No answer, and there will be none until something is corrected: a certificate that is not valid, or no TLS at all."""
+
+
 class Unreachable(KubeError):
     """No answer: connection refused, reset or timed out, or the server answered that it is not able to serve."""
 

@@ -107,7 +107,7 @@ def test_the_dry_run_of_a_delete_is_in_its_body():
     ("status", "kind"),
     [
         (400, errors.Invalid),
-        (401, errors.Forbidden),
+        (401, errors.Unauthorized),
         (403, errors.Forbidden),
         (404, errors.NotFound),
         (409, errors.Conflict),
@@ -189,9 +189,9 @@ current-context: here
 @pytest.mark.parametrize(
     ("text", "params", "message"),
     [
-        (None, {}, r"kubeconfig: .*/config cannot be used: .*\. Set kubeconfig \(or K8S_AUTH_KUBECONFIG\) to a readable kubeconfig"),
-        ("hello", {}, "kubeconfig: .*/config cannot be used: "),
-        (KUBECONFIG, {"context": "there"}, "kubeconfig: .*/config with context there cannot be used: .*context to one that it holds"),
+        (None, {}, r"kubeconfig: .*/config. does not exist on .*Give the path of a kubeconfig"),
+        ("hello", {}, "kubeconfig: .*/config. is no kubeconfig"),
+        (KUBECONFIG, {"context": "there"}, "context: .there. is no context of .*/config., which has here"),
         (KUBECONFIG, {"request_timeout": 0}, "request_timeout: 0 is not a duration; give seconds greater than 0"),
     ],
 )

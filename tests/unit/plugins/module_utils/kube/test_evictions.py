@@ -121,7 +121,7 @@ def test_each_pod_is_evicted_or_stays_or_is_none_of_our_business(pods, include_h
     [
         (0, errors.Unreachable),
         (400, errors.Invalid),
-        (401, errors.Forbidden),
+        (401, errors.Unauthorized),
         (403, errors.Forbidden),
         (404, errors.NotFound),
         (409, errors.Conflict),
