@@ -15,6 +15,8 @@ if t.TYPE_CHECKING:
 Object = t.Mapping[str, t.Any]
 V1 = "crd.projectcalico.org/v1"
 V3 = "projectcalico.org/v3"
+OPERATOR = "operator.tigera.io/v1"
+"""The API of Calico's operator (tigera/operator:api/v1/installation_types.go)."""
 
 
 def calico_api(served: t.Collection[str]) -> str | None:
@@ -104,11 +106,29 @@ def session_facts(status: Object) -> list[dict[str, t.Any]]:
     ]
 
 
+_NOTHING: dict[str, t.Any] = {
+    "api": None,
+    "operator": True,
+    "daemonset": None,
+    "pools": [],
+    "blocks": [],
+    "affinities": [],
+    "reservations": [],
+    "bgp_configuration": None,
+    "bgp_peers": [],
+    "ipam_config": None,
+    "sessions": [],
+    "felix": None,
+}
+"""A cluster that only has the operator."""
+
+
 def read_calico(kube: KubeClient, daemonsets: t.Iterable[Object], pods: t.Sequence[Object]) -> dict[str, t.Any] | None:
     """C(podnet_cluster.calico), None when the cluster knows nothing of Calico."""
     api = calico_api(kube.served())
     if api is None:
-        return None
+        # The operator's own definitions come first, those of Calico when it finds an Installation.
+        return dict(_NOTHING) if OPERATOR in kube.served() else None
     daemonset = find_calico_node(daemonsets)
     blocks_api = V1 if V1 in kube.served() else api
     felix = _items(kube, api, "felixconfigurations")
@@ -117,6 +137,7 @@ def read_calico(kube: KubeClient, daemonsets: t.Iterable[Object], pods: t.Sequen
         ipam_config = _named(_items(kube, blocks_api, "ipamconfigs"), "default")
     return {
         "api": api,
+        "operator": OPERATOR in kube.served(),
         "daemonset": daemonset_facts(daemonset, pods) if daemonset else None,
         "pools": [{"name": item["metadata"]["name"], **item["spec"]} for item in _items(kube, api, "ippools")],
         "blocks": [block_facts(item) for item in _items(kube, blocks_api, "ipamblocks")],

@@ -29,6 +29,7 @@ BEFORE_MOVES: tuple[Rule, ...] = (
 AFTER_MOVES: tuple[Rule, ...] = (
     access.missing,
     access.unknown,
+    flannel.canal,
     flannel.owners,
     nodes.not_ready,
     nodes.missing_in_inventory,

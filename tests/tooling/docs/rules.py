@@ -41,6 +41,7 @@ WORDS = {
     "pool['name']": "NAME",
     "problem[1:]": "The reason is told with the finding",
     "problem[:1].upper()": "",
+    "remedy": "What to do is told with the finding, since it depends on the backend",
     "remedy[1:]": "What to do is told with the finding, since it depends on the owner",
     "remedy[:1].upper()": "",
     "session['node']": "NODE",

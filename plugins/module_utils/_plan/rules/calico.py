@@ -99,6 +99,22 @@ def pools(situation: Situation) -> t.Iterator[Finding]:
             )
 
 
+def operator(situation: Situation) -> t.Iterator[Finding]:
+    """Calico's operator, which installs a Calico of its own."""
+    calico = situation.calico or {}
+    if calico.get("operator") and situation.to_move:
+        yield Finding(
+            "calico-operator",
+            BLOCKER,
+            "API group operator.tigera.io",
+            "The cluster serves it: Calico's operator (tigera-operator) is installed, or was.",
+            "With an Installation it makes a calico-node of its own, in namespace calico-system, and writes its CNI configuration on all nodes at once.",
+            "If no pod is on Calico, remove the operator and its definitions (`kubectl delete -f tigera-operator.yaml`, or `helm uninstall`), run "
+            "again; the operator can take the installation over after the migration.",
+            "tigera/operator:api/v1/installation_types.go",
+        )
+
+
 def daemonset(situation: Situation) -> t.Iterator[Finding]:
     """A calico-node that was installed in another way, or in another mode."""
     calico = situation.calico
@@ -113,7 +129,7 @@ def daemonset(situation: Situation) -> t.Iterator[Finding]:
             name,
             f"calico-node runs here, not as {NAMESPACE}/{DAEMONSET}.",
             "It was installed by Calico's operator or by a chart, which would undo what this migration sets, and a second one would fight it.",
-            "Remove it if no pod uses it, or migrate with the operator's own means.",
+            "Remove it if no pod uses it. If pods do, this cluster has moved to Calico in another way: go on with the means of what installed it.",
             "tigera/operator:pkg/render/node.go",
         )
     backend = found.get("backend")
@@ -195,4 +211,4 @@ def not_ready(situation: Situation) -> t.Iterator[Finding]:
         )
 
 
-RULES = (pools, daemonset, blocks, mesh, not_ready)
+RULES = (pools, operator, daemonset, blocks, mesh, not_ready)

@@ -12,14 +12,39 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BL
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import listed, natural, node_subject
 
-_BACKENDS = {
-    "host-gw": "it already routes without encapsulation inside one subnet",
-    "wireguard": "its tunnel encrypts, which BGP alone would not replace",
-    "ipsec": "its tunnel encrypts, which BGP alone would not replace",
-    "udp": "it copies every packet through user space and was for debugging only",
-    "ipip": "its tunnel device is not the one that this method keeps as transit",
-    "alloc": "it moves no packets itself, so nothing carries packets between old and new pods",
+VXLAN = "vxlan"
+_CLOUD = "the routes to pods are in the cloud's own route table, which does not speak BGP with nodes"
+_BY_CLOUD = "If your routers speak BGP with the nodes: set it to vxlan, and take the routes out of the cloud's table. If not: stay with Flannel"
+BACKENDS: t.Mapping[str, tuple[str, str]] = {
+    "host-gw": (
+        "it routes over the nodes' own links, so that its routes and those of BGP would stand in each other's way",
+        "Set it to vxlan, with DirectRouting false",
+    ),
+    "wireguard": (
+        "its tunnel encrypts, which BGP alone does not",
+        "If pods may talk unencrypted: set it to vxlan. If not: encrypt inside the pods first, or keep Flannel",
+    ),
+    "ipsec": (
+        "its tunnel encrypts, which BGP alone does not, and flanneld keeps keys and policies of the kernel for it",
+        "If pods may talk unencrypted: set it to vxlan. If not: encrypt inside the pods first, or keep Flannel",
+    ),
+    "udp": ("it copies every packet through user space, and was made for debugging only", "Set it to vxlan, which every kernel since 3.12 has"),
+    "ipip": ("its device flannel.ipip is shared by the kernel with everybody who uses IP in IP, Calico too", "Set it to vxlan"),
+    "alloc": (
+        "it gives out subnets and moves no packets: who routes them is not known here",
+        "Find out who makes the routes to the podCIDRs. Then set it to vxlan, and take those routes away",
+    ),
+    "extension": (
+        "it runs commands of your own, so what carries packets is not known here",
+        "Set it to vxlan, and undo what PreStartupCommand and SubnetAddCommand have made",
+    ),
+    "ali-vpc": (_CLOUD, _BY_CLOUD),
+    "aws-vpc": (_CLOUD, _BY_CLOUD),
+    "gce": (_CLOUD, _BY_CLOUD),
+    "tencent-vpc": (_CLOUD, _BY_CLOUD),
 }
+"""Flannel's other backends (flannel-io/flannel:Documentation/backends.md, earlier versions for aws-vpc and gce): why not, and what to do."""
+_UNKNOWN = ("this method was never proved with it", "Set it to vxlan")
 NO_RETURN = ("helm",)
 """Owners that put nothing back by themselves."""
 
@@ -33,6 +58,11 @@ def config_name(flannel: Facts) -> str:
     """Flannel's ConfigMap for people."""
     configmap = flannel.get("configmap")
     return f"ConfigMap {configmap['namespace']}/{configmap['name']}" if configmap else daemonset_name(flannel)
+
+
+def backend_type(flannel: Facts | None) -> str:
+    """How Flannel carries packets between nodes."""
+    return str(((flannel or {}).get("backend") or {}).get("type") or VXLAN)
 
 
 def missing(situation: Situation) -> t.Iterator[Finding]:
@@ -83,17 +113,18 @@ def configuration(situation: Situation) -> t.Iterator[Finding]:
 def backend(situation: Situation) -> t.Iterator[Finding]:
     """Another backend than VXLAN."""
     flannel = situation.flannel
-    kind = str(((flannel or {}).get("backend") or {}).get("type") or "vxlan")
-    if not flannel or kind == "vxlan":
+    kind = backend_type(flannel)
+    if not flannel or kind == VXLAN:
         return
-    why = _BACKENDS.get(kind, "this method was never proved with it")
+    why, remedy = BACKENDS.get(kind, _UNKNOWN)
     yield Finding(
         "flannel-backend",
         BLOCKER,
         config_name(flannel),
         f'Backend.Type is "{kind}".',
         f"Pods that have not moved must be reachable over a device flannel.<VNI>, but with {kind}: {why}.",
-        f'Set Backend.Type to "vxlan" in {config_name(flannel)} and restart flanneld on all nodes in a maintenance window, then run again.',
+        f"{remedy}. To set it, change the ConfigMap and restart flanneld on all nodes at once, in a maintenance window: nodes with different "
+        "backends do not reach each other. Then run again.",
         "flannel-io/flannel:Documentation/backends.md",
     )
 
@@ -208,7 +239,7 @@ def owners(situation: Situation) -> t.Iterator[Finding]:
 
 def node_annotations(situation: Situation) -> t.Iterator[Finding]:
     """Flannel has not written on a node what the other nodes need to reach it."""
-    if not situation.flannel:
+    if not situation.flannel or backend_type(situation.flannel) != VXLAN:
         return
     prefix = situation.flannel.get("annotation_prefix", "flannel.alpha.coreos.com")
     for node in situation.to_move:

@@ -82,7 +82,19 @@ def too_few(situation: Situation) -> t.Iterator[Finding]:
         pods = situation.pods_to_evict[node["name"]]
         if pods and not others:
             stuck[node["name"]] = len(pods)
-    if stuck:
+    if stuck and len(situation.cluster_nodes) == 1:
+        yield Finding(
+            "node-single",
+            BLOCKER,
+            node_subject(stuck),
+            f"It is the only node of the cluster, with {count(sum(stuck.values()), 'pod')} to evict.",
+            "Pods are evicted before the node is switched, and can only start again on another one. Cluster DNS would be down as well, so that the "
+            "checks after the switch would fail and the node would go back.",
+            "Add a second node to the cluster and the inventory, if only for this time: it takes the pods, and `kubectl drain` gives them back.",
+            _NODES,
+            tuple(stuck),
+        )
+    elif stuck:
         yield Finding(
             "node-too-few",
             BLOCKER,

@@ -8,9 +8,9 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._plan import preflight
+from ansible_collections.podnet.cni.plugins.module_utils._plan import plan, preflight, texts
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import addresses, bgp, calico, flannel, host, mtu, nodes, pods
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, addresses, bgp, calico, flannel, host, mtu, nodes, pods
 from ansible_collections.podnet.cni.tests.unit.fixtures.facts import POOL, Lab, moved_lab
 
 HARMLESS = {"workload-single-replica", "mtu-grows"}
@@ -140,6 +140,23 @@ def drop_peer(lab):
     del lab.settings["bgp_peers"][1]
 
 
+ACCESS = {
+    "user": "system:serviceaccount:kube-system:somebody",
+    "missing": [
+        {"namespace": "", "api_group": "", "resource": "pods/eviction", "names": [], "verbs": ["create"], "text": "create pods/eviction"},
+        {"namespace": "", "api_group": "", "resource": "nodes", "names": [], "verbs": ["patch"], "text": "patch nodes"},
+    ],
+    "problem": None,
+}
+
+
+def only_node(lab):
+    lab.cluster["nodes"] = [lab.node("n1")]
+    lab.cluster["pods"] = [pod for pod in lab.cluster["pods"] if pod["node"] == "n1"]
+    lab.nodes = {"n1": lab.nodes["n1"]}
+    lab.settings["hosts"] = {"n1": "n1"}
+
+
 CASES = [
     # Flannel
     Case(flannel.missing, no_flannel, "flannel-daemonset-gone", "blocker", "nodes n1, n2, n3", "no DaemonSet of the cluster runs flanneld"),
@@ -168,9 +185,11 @@ CASES = [
         "ConfigMap kube-flannel/kube-flannel-cfg",
         'Backend.Type is "host-gw"',
     ),
-    Case(flannel.backend, set_backend(type="wireguard"), "flannel-backend", "blocker", "ConfigMap kube-flannel/kube-flannel-cfg", "wireguard"),
-    Case(flannel.backend, set_backend(type="udp"), "flannel-backend", "blocker", "ConfigMap kube-flannel/kube-flannel-cfg", "udp"),
-    Case(flannel.backend, set_backend(type="ali-vpc"), "flannel-backend", "blocker", "ConfigMap kube-flannel/kube-flannel-cfg", "ali-vpc"),
+    *(
+        Case(flannel.backend, set_backend(type=kind), "flannel-backend", "blocker", "ConfigMap kube-flannel/kube-flannel-cfg", f'"{kind}"')
+        for kind in [*flannel.BACKENDS, "of-my-own"]
+        if kind != "host-gw"
+    ),
     Case(
         flannel.direct_routing,
         set_backend(direct_routing=True),
@@ -565,6 +584,32 @@ CASES = [
         "BGPPeer tor-a",
         "node n7 matches none of 3 nodes.",
     ),
+    Case(
+        access.missing,
+        lambda lab: lab.cluster.update(access=ACCESS),
+        "access-missing",
+        "blocker",
+        "user system:serviceaccount:kube-system:somebody",
+        "It may not: create pods/eviction; patch nodes.",
+    ),
+    Case(
+        access.missing,
+        all_of(lambda lab: lab.cluster.update(access={**ACCESS, "user": None}), set_settings(carry_out=False)),
+        "access-missing",
+        "warning",
+        "the user of the kubeconfig",
+        "create pods/eviction",
+    ),
+    Case(
+        access.unknown,
+        lambda lab: lab.cluster.update(access={"user": None, "missing": [], "problem": "/apis/authorization.k8s.io/v1: forbidden"}),
+        "access-unknown",
+        "warning",
+        "the user of the kubeconfig",
+        "did not tell what it may do: /apis/authorization.k8s.io/v1: forbidden",
+    ),
+    Case(calico.operator, lambda lab: lab.calico.update(operator=True), "calico-operator", "blocker", "API group operator.tigera.io", "tigera-operator"),
+    Case(nodes.too_few, only_node, "node-single", "blocker", "node n1", "It is the only node of the cluster, with 3 pods to evict."),
     Case(bgp.nodes_without, drop_peer, "bgp-node-without-peer", "blocker", "nodes n2, n3", "None of 1 BGPPeer selects them (zone b)"),
     Case(bgp.peer_is_a_node, peers((0, {"peer_ip": "172.30.2.12"})), "bgp-peer-address", "warning", "BGPPeer tor-a", "the address of node n2"),
     Case(bgp.peer_is_a_node, peers((0, {"peer_ip": "10.244.0.1"})), "bgp-peer-address", "blocker", "BGPPeer tor-a", "inside the pod network"),
@@ -592,6 +637,61 @@ def test_rule_finds(case):
 def test_rule_finds_nothing_in_a_sound_cluster(rule):
     assert {finding.id for finding in rule(Lab().situation)} <= HARMLESS
     assert [finding for finding in rule(moved_lab().remove_flannel().finish().situation) if finding.severity == "blocker"] == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.id}-{case.rule.__name__}")
+def test_the_whole_plan_is_made_and_shown_whatever_is_wrong(case):
+    lab = Lab()
+    case.change(lab)
+    record = plan.plan_migration(lab.cluster, lab.nodes, lab.settings)
+    assert case.id in {finding["id"] for finding in record["findings"]} or not lab.situation.to_move
+    assert case.id in texts.plan_table(record) or not lab.situation.to_move
+    assert record["blocked"] or case.severity != "blocker"
+
+
+def ipv6_only(lab):
+    lab.flannel.update(network=None, ipv6_network="fd00::/48", net_conf={"EnableIPv4": False, "EnableIPv6": True, "IPv6Network": "fd00::/48"})
+    for number, node in enumerate(lab.cluster["nodes"]):
+        node.update(pod_cidr=f"fd00:0:0:{number}::/64", pod_cidrs=[f"fd00:0:0:{number}::/64"], internal_ip=f"2001:db8::{number}")
+
+
+def test_a_cluster_of_ipv6_only_is_refused_in_one_piece():
+    lab = Lab()
+    ipv6_only(lab)
+    record = plan.plan_migration(lab.cluster, lab.nodes, lab.settings)
+    assert "flannel-ipv6" in {finding["id"] for finding in record["findings"] if finding["severity"] == "blocker"}
+    assert "fd00::/48" in texts.plan_table(record)
+
+
+@pytest.mark.parametrize("kind", [*flannel.BACKENDS, "of-my-own"])
+def test_another_backend_is_told_once_without_what_follows_from_it(kind):
+    """No device and no VTEP: each node would be told that flanneld never came up on it."""
+    lab = Lab()
+    lab.flannel["backend"]["type"] = kind
+    for name, facts in lab.nodes.items():
+        facts["vxlan"] = []
+        lab.node(name)["flannel"].update(backend_type=kind, vtep_mac=None)
+    assert [finding.id for finding in preflight.preflight(lab.situation) if finding.severity == "blocker"] == ["flannel-backend"]
+
+
+def test_each_backend_has_words_of_its_own():
+    remedies = {flannel.BACKENDS[kind] for kind in flannel.BACKENDS if not kind.endswith("-vpc") and kind != "gce"}
+    assert len(remedies) == 7
+
+
+def test_canal_is_refused_although_its_pods_are_on_calico():
+    """Canal's CNI configuration is one of Calico, so that its nodes look as if they had moved, and Flannel as if it could go."""
+    lab = moved_lab()
+    lab.flannel["canal"] = True
+    record = plan.plan_migration(lab.cluster, lab.nodes, lab.settings)
+    assert not lab.situation.to_move
+    assert [finding["id"] for finding in record["findings"] if finding["severity"] == "blocker"] == ["flannel-canal"]
+
+
+def test_nodes_of_several_architectures_are_no_finding():
+    lab = Lab()
+    lab.node("n2")["labels"].update({"kubernetes.io/arch": "arm64", "beta.kubernetes.io/arch": "arm64"})
+    assert {finding.id for finding in preflight.preflight(lab.situation)} <= HARMLESS
 
 
 def test_every_rule_has_a_case_that_it_finds():
