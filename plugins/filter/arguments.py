@@ -27,5 +27,6 @@ class FilterModule:
                 "vxlan_packets": arguments.vxlan_packets,
                 "findings_line": arguments.findings_line,
                 "unknown_variables": variables.unknown_variables,
+                "variable_problems": variables.variable_problems,
             }
         )

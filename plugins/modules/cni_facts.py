@@ -324,11 +324,12 @@ def why_not(kube: KubeClient, error: KubeError) -> str:
     if not isinstance(error, Forbidden) or isinstance(error, Unauthorized):
         return f"the cluster cannot be read: {error}"
     found = access_review.review(kube, access_rules.rules_for(["plan"], []))
-    missing = "; ".join(entry["text"] for entry in found["missing"]) or str(error)
+    if not found["missing"]:
+        return f"the cluster cannot be read: {error}"
     return (
-        f"the cluster cannot be read: {found['user'] or 'the user of this kubeconfig'} may not {missing}. Give the user these rights: "
-        "docs/examples/rbac-plan.yml of this collection is a ClusterRole that has all that the plan needs, docs/examples/rbac.yml all that a "
-        "migration needs"
+        f"the cluster cannot be read: {found['user'] or 'the user of this kubeconfig'} may not {'; '.join(entry['text'] for entry in found['missing'])}. "
+        "Give the user these rights: docs/examples/rbac-plan.yml of this collection is a ClusterRole that has all that the plan needs, "
+        "docs/examples/rbac.yml all that a migration needs"
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from podnet_lab.lab import Lab
-from podnet_molecule import snapshot
+from podnet_molecule import playbook, snapshot
 from podnet_molecule.playbook import Outcome
 
 Variables = dict[str, t.Any]
@@ -37,7 +37,26 @@ CASES: dict[str, tuple[Variables, tuple[str, ...]]] = {
     ),
     "AS number that is none": ({**CONSENT, "podnet_bgp_as_number": 0}, ("podnet_bgp_as_number", "'0'", "nothing was changed")),
     "blocks as large as a node": ({**CONSENT, "podnet_block_size": 24}, ("24", "podnet_block_size", "nothing was changed")),
-    "kubeconfig that is not there": ({**CONSENT, "podnet_kubeconfig": "/nowhere/kubeconfig"}, ("kubeconfig", "/nowhere/kubeconfig")),
+    "text instead of a list": (
+        {**CONSENT, "podnet_bgp_peers": "172.30.1.1"},
+        ("Nothing was changed", "podnet_bgp_peers: '172.30.1.1' is no list", "name, peer_ip, as_number"),
+    ),
+    "misspelled key": (
+        {**CONSENT, "podnet_bgp_peers": [{"name": "tor", "peerip": "172.30.1.1", "as_number": 64512}]},
+        ("podnet_bgp_peers[0]: peerip is no key of it; did you mean peer_ip?",),
+    ),
+    "time that is none": ({**CONSENT, "podnet_evict_timeout": "5m"}, ("podnet_evict_timeout: '5m' is no whole number", "give one such as 60")),
+    "timer that is too short": ({**CONSENT, "podnet_watchdog_seconds": 5}, ("podnet_watchdog_seconds: 5 is out of range; give 10 to 86400",)),
+    "nodes of the way back": ({**CONSENT, "podnet_return_nodes": "n1"}, ("podnet_return_nodes: 'n1' has a meaning for rollback_to_flannel only",)),
+    "kubeconfig that is not there": (
+        {**CONSENT, "podnet_kubeconfig": "/nowhere/kubeconfig"},
+        ("kubeconfig: '/nowhere/kubeconfig' does not exist on", "podnet_kubeconfig"),
+    ),
+    "kubeconfig that is a folder": ({**CONSENT, "podnet_kubeconfig": "/etc"}, ("kubeconfig: '/etc' is a folder", "podnet_kubeconfig")),
+    "context that is not there": (
+        {**CONSENT, "podnet_context": "production"},
+        ("context: 'production' is no context of", "which has", "podnet_context"),
+    ),
     "group that is not there": ({**CONSENT, "podnet_hosts": "workers"}, ("podnet_hosts", "workers")),
     "manifest that is not there": ({**CONSENT, "podnet_calico_manifest": "/nowhere/calico.yaml"}, ("manifest", "/nowhere/calico.yaml")),
 }
@@ -49,6 +68,13 @@ def unchanged(lab: Lab) -> Iterator[None]:
     before = snapshot.take(lab)
     yield
     assert snapshot.difference(before, snapshot.take(lab)) == []
+
+
+def test_a_misspelled_variable_is_found_on_the_way_back_too(lab: Lab) -> None:
+    outcome = playbook.run(lab.inventory, {**CONSENT, "podnet_return_node": "n1"}, playbook=playbook.ROLLBACK)
+    assert outcome.code == 2, outcome.output
+    assert "podnet_return_node is no variable of this playbook and would have no effect; did you mean podnet_return_nodes?" in outcome.text
+    assert outcome.changed == 0
 
 
 @pytest.mark.parametrize("name", CASES)

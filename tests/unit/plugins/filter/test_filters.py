@@ -42,6 +42,7 @@ def good_input(name):
         "vxlan_packets": (lab.nodes["n1"]["vxlan"], lab.nodes["n1"]["vxlan"]),
         "findings_line": (made["findings"],),
         "unknown_variables": (["podnet_serial"], ["podnet_serial"]),
+        "variable_problems": ({"podnet_serial": 0}, {"podnet_serial": {"type": "raw"}}),
         "migration_plan": (lab.cluster, lab.nodes, lab.settings),
         "rollback_plan": (lab.cluster, lab.nodes, lab.settings),
         "plan_table": (made,),

@@ -7,7 +7,8 @@ from __future__ import annotations
 import functools
 
 import pytest
-from ansible_collections.podnet.cni.tests.unit.fakes import documentation
+from ansible_collections.podnet.cni.tests.unit.fakes import authorization, documentation
+from ansible_collections.podnet.cni.tests.unit.fakes.kube import FakeKube
 
 WORKERS = (
     ("calico_bgp_peer", "Peer", "run"),
@@ -41,3 +42,27 @@ def _checked(module_name, method):
         return results
 
     return checked
+
+
+NOT_OF_A_PLAYBOOK = {
+    ("delete", "", "configmaps"),  # cni_journal, state=absent
+    ("get", "crd.projectcalico.org", "bgpfilters"),  # calico_bgp_peer, filters
+    ("get", "projectcalico.org", "bgpfilters"),
+}
+"""What modules ask when people use them by themselves."""
+
+
+@pytest.fixture(autouse=True)
+def requests_are_in_the_list_of_rights(monkeypatch):
+    """What a module asks of the API is in the rules that users get, so that no run stops in the middle with a 403."""
+    requests = set()
+    plain = FakeKube._call
+
+    def noted(self, method, path, body=None, dry_run=False):
+        requests.update(authorization.asked(method, path))
+        return plain(self, method, path, body, dry_run)
+
+    monkeypatch.setattr(FakeKube, "_call", noted)
+    yield
+    wrong = {entry for entry in requests if entry not in authorization.allowed() | NOT_OF_A_PLAYBOOK}
+    assert wrong == set(), "give docs/examples/rbac.yml a rule for it: plugins/module_utils/_kube/access_rules.py"

@@ -11,6 +11,7 @@ import functools
 import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._host import cni_state, commands, netfilter
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import error_of
+from ansible_collections.podnet.cni.plugins.modules import cni_facts
 from ansible_collections.podnet.cni.tests.unit.fakes import flannel
 from ansible_collections.podnet.cni.tests.unit.fakes.api import serving
 from ansible_collections.podnet.cni.tests.unit.fakes.kube import FakeKube
@@ -74,7 +75,7 @@ def test_the_context_is_chosen_by_its_name(call, api, tmp_path):
     path = api.write_kubeconfig(tmp_path / "kubeconfig", context="other")
     assert not call(scope="cluster", kubeconfig=path, context="other").get("failed")
     results = call(scope="cluster", kubeconfig=path, context="lab")
-    assert f"kubeconfig: {path} with context lab cannot be used" in results["msg"]
+    assert f"context: 'lab' is no context of '{path}', which has other" in results["msg"]
 
 
 def test_the_kubeconfig_may_come_from_the_environment(call, kubeconfig, monkeypatch):
@@ -85,9 +86,9 @@ def test_the_kubeconfig_may_come_from_the_environment(call, kubeconfig, monkeypa
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "Invalid kube-config file. No configuration found"),
-        ("{", "cannot be used"),
-        ("apiVersion: v1\nkind: Config\n", "cannot be used"),
+        (None, "does not exist on "),
+        ("{", "is not YAML (line 1, column 2"),
+        ("apiVersion: v1\nkind: Config\n", "is no kubeconfig: it has no contexts"),
     ],
     ids=["missing", "no YAML", "empty"],
 )
@@ -97,9 +98,8 @@ def test_a_kubeconfig_that_cannot_be_used_is_named_with_the_remedy(call, tmp_pat
         path.write_text(content)
     results = call(scope="cluster", kubeconfig=str(path))
     assert results["failed"]
-    assert results["msg"].startswith(f"kubeconfig: {path} cannot be used: ")
-    assert words in results["msg"]
-    assert "Set kubeconfig (or K8S_AUTH_KUBECONFIG) to a readable kubeconfig" in results["msg"]
+    assert results["msg"].startswith(f"kubeconfig: '{path}' {words}")
+    assert "kubeconfig" in results["msg"].split(". ", 1)[1]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,34 @@ def test_a_user_who_may_not_list_daemonsets_is_told(call, kube, kubeconfig):
 
     results = call(scope="cluster", kubeconfig=kubeconfig)
     assert results["msg"] == 'the cluster cannot be read: /apis/apps/v1/daemonsets: User "u" cannot list resource "daemonsets"'
+
+
+def test_who_may_read_nothing_is_told_all_that_is_missing(call, kube, kubeconfig):
+    @kube.on
+    def forbidden(method, path, body):
+        if path == "/api/v1/nodes":
+            raise error_of(403, "Forbidden", "nodes is forbidden", path)
+        return None
+
+    access = {"missing": [{"text": "list nodes"}, {"text": "list pods"}], "user": "somebody", "problem": None}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cni_facts.access_review, "review", lambda *dummy: access)
+        results = call(scope="cluster", kubeconfig=kubeconfig)
+    assert results["msg"].startswith("the cluster cannot be read: somebody may not list nodes; list pods. Give the user these rights: ")
+    assert "docs/examples/rbac-plan.yml" in results["msg"]
+
+
+def test_rights_are_asked_for_what_somebody_is_about_to_do(call, kubeconfig, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        cni_facts.access_review, "review", lambda dummy, rules, groups: asked.append((rules, groups)) or {"missing": [], "user": None, "problem": None}
+    )
+    facts = call(scope="cluster", kubeconfig=kubeconfig, access=["plan", "remove"])["ansible_facts"]["podnet_cluster"]
+    assert facts["access"] == {"missing": [], "user": None, "problem": None}
+    ((rules, groups),) = asked
+    assert ("kube-flannel-ds",) in [rule.names for rule in rules] and "apps" in groups
+    assert call(scope="cluster", kubeconfig=kubeconfig)["ansible_facts"]["podnet_cluster"]["access"] is None
+    assert len(asked) == 1
 
 
 def test_a_cluster_that_does_not_answer_is_told(call, tmp_path):
