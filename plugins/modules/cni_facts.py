@@ -326,9 +326,10 @@ def why_not(kube: KubeClient, error: KubeError) -> str:
     found = access_review.review(kube, access_rules.rules_for(["plan"], []))
     if not found["missing"]:
         return f"the cluster cannot be read: {error}"
+    who, missing = found["user"] or "the user of this kubeconfig", "; ".join(entry["text"] for entry in found["missing"])
     return (
-        f"the cluster cannot be read: {found['user'] or 'the user of this kubeconfig'} may not {'; '.join(entry['text'] for entry in found['missing'])}. "
-        "Give the user these rights: docs/examples/rbac-plan.yml of this collection is a ClusterRole that has all that the plan needs, "
+        f"the cluster cannot be read: {who} may not {missing}. Give the user these rights: "
+        "docs/examples/rbac-plan.yml of this collection is a ClusterRole that has all that the plan needs, "
         "docs/examples/rbac.yml all that a migration needs"
     )
 

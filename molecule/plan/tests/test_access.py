@@ -84,7 +84,7 @@ def test_all_rights_are_there(migrate: Callable[..., Outcome], with_rights: Call
     ("resource", "verb", "says"),
     [
         (EVICTION, "create", "It may not: create pods/eviction."),
-        ("clusterroles", "escalate", "It may not: escalate clusterroles.rbac.authorization.k8s.io calico-cni-plugin, calico-kube-controllers, calico-node."),
+        ("clusterroles", "escalate", "escalate clusterroles.rbac.authorization.k8s.io calico-cni-plugin, calico-kube-controllers, calico-node."),
         ("leases", "update", "It may not: update leases.coordination.k8s.io podnet-cni-migration in namespace kube-system."),
     ],
 )

@@ -25,6 +25,14 @@ class Reason(t.NamedTuple):
     lasting: bool
 
 
+class _Silence(t.NamedTuple):
+    """What was raised, with all that it wraps; the host that was asked, and how long (seconds)."""
+
+    found: list[BaseException]
+    host: str | None
+    timeout: float
+
+
 def causes(error: BaseException) -> t.Iterator[BaseException]:
     """An exception and those that it wraps, from the outermost on; urllib3 keeps them in several places."""
     seen: set[int] = set()
@@ -40,16 +48,16 @@ def causes(error: BaseException) -> t.Iterator[BaseException]:
 
 def reason_of(error: BaseException, host: str, timeout: float) -> Reason:
     """Why C(host), the URL of an API server, did not answer within C(timeout) seconds."""
-    found = list(causes(error))
+    silence = _Silence(list(causes(error)), urlsplit(host).hostname, timeout)
     for judge in (_certificate, _tls, _name, _refused, _timed_out, _no_route):
-        reason = judge(found, urlsplit(host), timeout)
+        reason = judge(silence)
         if reason:
             return Reason(f"no answer from {host}: {reason.text}", reason.lasting)
-    return Reason(f"no answer from {host}: {found[-1] or found[0]}", False)
+    return Reason(f"no answer from {host}: {silence.found[-1]}", False)
 
 
-def _certificate(found: t.Sequence[BaseException], url: t.Any, timeout: float) -> Reason | None:
-    for cause in found:
+def _certificate(silence: _Silence) -> Reason | None:
+    for cause in silence.found:
         if not isinstance(cause, ssl.SSLCertVerificationError):
             continue
         told = cause.verify_message
@@ -62,7 +70,7 @@ def _certificate(found: t.Sequence[BaseException], url: t.Any, timeout: float) -
             )
         elif cause.verify_code in _OTHER_NAME:
             text = (
-                f"its certificate is not for '{url.hostname}' ({told}). Use a name or address that is in the certificate as {_SERVER}, or set "
+                f"its certificate is not for '{silence.host}' ({told}). Use a name or address that is in the certificate as {_SERVER}, or set "
                 "tls-server-name there"
             )
         else:
@@ -71,8 +79,8 @@ def _certificate(found: t.Sequence[BaseException], url: t.Any, timeout: float) -
     return None
 
 
-def _tls(found: t.Sequence[BaseException], url: t.Any, timeout: float) -> Reason | None:
-    for cause in found:
+def _tls(silence: _Silence) -> Reason | None:
+    for cause in silence.found:
         if not isinstance(cause, ssl.SSLError):
             continue
         told = getattr(cause, "reason", None) or str(cause)
@@ -84,31 +92,31 @@ def _tls(found: t.Sequence[BaseException], url: t.Any, timeout: float) -> Reason
     return None
 
 
-def _name(found: t.Sequence[BaseException], url: t.Any, timeout: float) -> Reason | None:
-    if not any(isinstance(cause, socket.gaierror) for cause in found):
+def _name(silence: _Silence) -> Reason | None:
+    if not any(isinstance(cause, socket.gaierror) for cause in silence.found):
         return None
-    return Reason(f"the name '{url.hostname}' is not known here. Correct {_SERVER}, or the name service of the machine that runs Ansible", False)
+    return Reason(f"the name '{silence.host}' is not known here. Correct {_SERVER}, or the name service of the machine that runs Ansible", False)
 
 
-def _refused(found: t.Sequence[BaseException], url: t.Any, timeout: float) -> Reason | None:
-    if not any(isinstance(cause, ConnectionRefusedError) for cause in found):
+def _refused(silence: _Silence) -> Reason | None:
+    if not any(isinstance(cause, ConnectionRefusedError) for cause in silence.found):
         return None
     return Reason(f"connection refused, so nothing listens there. Check that the API server runs, and that {_SERVER} has its address and port", False)
 
 
-def _timed_out(found: t.Sequence[BaseException], url: t.Any, timeout: float) -> Reason | None:
-    names = {type(cause).__name__ for cause in found}
-    if not (names & {"ConnectTimeoutError", "ReadTimeoutError"} or any(isinstance(cause, (TimeoutError, socket.timeout)) for cause in found)):
+def _timed_out(silence: _Silence) -> Reason | None:
+    names = {type(cause).__name__ for cause in silence.found}
+    if not (names & {"ConnectTimeoutError", "ReadTimeoutError"} or any(isinstance(cause, (TimeoutError, socket.timeout)) for cause in silence.found)):
         return None
     return Reason(
-        f"nothing came within {timeout:g} s. Check that {_SERVER} can be reached from the machine that runs Ansible (route, firewall, VPN, proxy); "
+        f"nothing came within {silence.timeout:g} s. Check that {_SERVER} can be reached from the machine that runs Ansible (route, firewall, VPN, proxy); "
         "for a server that is only slow raise request_timeout",
         False,
     )
 
 
-def _no_route(found: t.Sequence[BaseException], url: t.Any, timeout: float) -> Reason | None:
-    codes = {cause.errno for cause in found if isinstance(cause, OSError)}
+def _no_route(silence: _Silence) -> Reason | None:
+    codes = {cause.errno for cause in silence.found if isinstance(cause, OSError)}
     if not codes & {errno.EHOSTUNREACH, errno.ENETUNREACH}:
         return None
-    return Reason(f"there is no route to '{url.hostname}'. Correct {_SERVER}, or the network of the machine that runs Ansible", False)
+    return Reason(f"there is no route to '{silence.host}'. Correct {_SERVER}, or the network of the machine that runs Ansible", False)

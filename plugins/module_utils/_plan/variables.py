@@ -121,9 +121,12 @@ def _dict_problems(name: str, value: t.Any, options: t.Mapping[str, Option]) -> 
     problems = []
     for key in sorted(set(map(str, value)) - set(options)):
         close = difflib.get_close_matches(key, options, n=1)
-        problems.append(f"{name}: {key} is no key of it; {f'did you mean {close[0]}?' if close else 'use ' + ', '.join(options)}")
+        remedy = f"did you mean {close[0]}?" if close else f"use {', '.join(options)}"
+        problems.append(f"{name}: {key} is no key of it; {remedy}")
     if not problems:
-        problems += [f"{name}: {key} is missing; it needs {key}" for key, inner in options.items() if inner.get("required") and value.get(key) is None]
+        problems += [
+            f"{name}: {key} is missing; it needs {key}" for key, inner in options.items() if inner.get("required") and value.get(key) is None
+        ]
     for key, inner in options.items():
         if value.get(key) is not None:
             problems += value_problems(f"{name}.{key}", value[key], inner)

@@ -108,7 +108,7 @@ def operator(situation: Situation) -> t.Iterator[Finding]:
             BLOCKER,
             "API group operator.tigera.io",
             "The cluster serves it: Calico's operator (tigera-operator) is installed, or was.",
-            "With an Installation it makes a calico-node of its own, in namespace calico-system, and writes its CNI configuration on all nodes at once.",
+            "With an Installation it makes a calico-node of its own in calico-system, which writes its CNI configuration on all nodes at once.",
             "If no pod is on Calico, remove the operator and its definitions (`kubectl delete -f tigera-operator.yaml`, or `helm uninstall`), run "
             "again; the operator can take the installation over after the migration.",
             "tigera/operator:api/v1/installation_types.go",

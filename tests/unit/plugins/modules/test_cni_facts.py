@@ -144,11 +144,10 @@ def test_who_may_read_nothing_is_told_all_that_is_missing(call, kube, kubeconfig
 
 def test_rights_are_asked_for_what_somebody_is_about_to_do(call, kubeconfig, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        cni_facts.access_review, "review", lambda dummy, rules, groups: asked.append((rules, groups)) or {"missing": [], "user": None, "problem": None}
-    )
+    answer = {"missing": [], "user": None, "problem": None}
+    monkeypatch.setattr(cni_facts.access_review, "review", lambda dummy, rules, groups: asked.append((rules, groups)) or answer)
     facts = call(scope="cluster", kubeconfig=kubeconfig, access=["plan", "remove"])["ansible_facts"]["podnet_cluster"]
-    assert facts["access"] == {"missing": [], "user": None, "problem": None}
+    assert facts["access"] == answer
     ((rules, groups),) = asked
     assert ("kube-flannel-ds",) in [rule.names for rule in rules] and "apps" in groups
     assert call(scope="cluster", kubeconfig=kubeconfig)["ansible_facts"]["podnet_cluster"]["access"] is None

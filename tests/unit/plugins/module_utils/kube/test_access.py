@@ -12,7 +12,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import err
 from ansible_collections.podnet.cni.tests.unit.fakes.kube import FakeKube
 
 
-
 def cluster(*refused, known=True):
     """An API server that refuses some (verb, resource)."""
     kube = FakeKube()

@@ -39,7 +39,7 @@ CASES = {
     "something else": ("kind: Pod", None, "kubeconfig: '{path}' is no kubeconfig: it has no contexts. Give the path"),
     "no lists": (changed(users={"u": {}}), None, "kubeconfig: '{path}' is no kubeconfig: users is not a list"),
     "unknown context": (changed(), "there", "context: 'there' is no context of '{path}', which has prod, test. Name one of them in context"),
-    "current context is gone": (changed(**{"current-context": "old"}), None, "current-context: 'old' is no context of '{path}', which has prod, test"),
+    "current context is gone": (changed(**{"current-context": "old"}), None, "current-context: 'old' is no context of '{path}', which has prod,"),
     "no current context": (changed(**{"current-context": ""}), None, "(current-context is empty). Name one in context (podnet_context of the"),
     "cluster is gone": (changed(clusters=[]), None, "the context 'prod' of '{path}' names the cluster 'c', which is not there"),
     "user is gone": (changed(users=[]), None, "the context 'prod' of '{path}' names the user 'u', which is not there"),

@@ -608,7 +608,7 @@ CASES = [
         "the user of the kubeconfig",
         "did not tell what it may do: /apis/authorization.k8s.io/v1: forbidden",
     ),
-    Case(calico.operator, lambda lab: lab.calico.update(operator=True), "calico-operator", "blocker", "API group operator.tigera.io", "tigera-operator"),
+    Case(calico.operator, lambda lab: lab.calico.update(operator=True), "calico-operator", "blocker", "API group operator.tigera.io", "(tigera-"),
     Case(nodes.too_few, only_node, "node-single", "blocker", "node n1", "It is the only node of the cluster, with 3 pods to evict."),
     Case(bgp.nodes_without, drop_peer, "bgp-node-without-peer", "blocker", "nodes n2, n3", "None of 1 BGPPeer selects them (zone b)"),
     Case(bgp.peer_is_a_node, peers((0, {"peer_ip": "172.30.2.12"})), "bgp-peer-address", "warning", "BGPPeer tor-a", "the address of node n2"),

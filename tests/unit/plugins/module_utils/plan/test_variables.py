@@ -30,7 +30,8 @@ def test_variables_of_others_and_facts_of_ours_are_no_mistakes():
     assert unknown_variables(["pod_serial", "ansible_user", "podnet_cluster", "podnet_node", *KNOWN], KNOWN) == []
 
 
-OPTIONS = yaml.safe_load((ROOT / "roles" / "preflight" / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
+SPECIFICATION = ROOT / "roles" / "preflight" / "meta" / "argument_specs.yml"
+OPTIONS = yaml.safe_load(SPECIFICATION.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
 PEER = {"name": "tor", "peer_ip": "192.0.2.1", "as_number": 64512}
 DNS = {"server": "10.96.0.10", "name": "kubernetes.default.svc.cluster.local"}
 TCP = {"name": "api", "address": "10.96.0.1", "port": 443}
