@@ -109,8 +109,8 @@ def _timed_out(silence: _Silence) -> Reason | None:
     if not (names & {"ConnectTimeoutError", "ReadTimeoutError"} or any(isinstance(cause, (TimeoutError, socket.timeout)) for cause in silence.found)):
         return None
     return Reason(
-        f"nothing came within {silence.timeout:g} s. Check that {_SERVER} can be reached from the machine that runs Ansible (route, firewall, VPN, proxy); "
-        "for a server that is only slow raise request_timeout",
+        f"nothing came within {silence.timeout:g} s. Check that {_SERVER} can be reached from the machine that runs Ansible (route, firewall, "
+        "VPN, proxy); for a server that is only slow raise request_timeout",
         False,
     )
 

@@ -83,8 +83,8 @@ def there_and_back(lab: Lab) -> None:
     before = snapshot.take(lab)
     with lab.api() as api:
         for name, which, variables in steps:
-            variables = {**variables, "podnet_kubeconfig": str(account.path(lab))}
-            record[name] = dataclasses.asdict(playbook.run(lab.inventory, variables, playbook=which))
+            given = {**variables, "podnet_kubeconfig": str(account.path(lab))}
+            record[name] = dataclasses.asdict(playbook.run(lab.inventory, given, playbook=which))
             record[f"after_{name}"] = seen(lab, api)
             if name in ("without_calico", "restored"):
                 record[f"after_{name}"]["changes"] = changes(before, snapshot.take(lab))

@@ -132,7 +132,6 @@ def test_who_may_read_nothing_is_told_all_that_is_missing(call, kube, kubeconfig
     def forbidden(method, path, body):
         if path == "/api/v1/nodes":
             raise error_of(403, "Forbidden", "nodes is forbidden", path)
-        return None
 
     access = {"missing": [{"text": "list nodes"}, {"text": "list pods"}], "user": "somebody", "problem": None}
     with pytest.MonkeyPatch.context() as patch:
