@@ -53,11 +53,11 @@ options:
       - What the user of the kubeconfig is about to do, with O(scope=cluster). It is asked of the API server whether the user may, and the
         rights that are missing are in RV(ignore:ansible_facts.podnet_cluster.access).
       - V(plan) is to read what is needed for the plan, V(move) to take nodes from one network to the other, V(install) to install Calico,
-        V(remove) to remove Flannel. See C(docs/examples/rbac.yml).
+        V(uninstall) to remove it, V(remove) to remove Flannel, V(restore) to put it back. See C(docs/examples/rbac.yml).
       - Empty, nothing is asked.
     type: list
     elements: str
-    choices: [plan, move, install, remove]
+    choices: [plan, move, install, remove, restore, uninstall]
     default: []
 """
 
@@ -311,12 +311,14 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.cluster_facts imp
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Forbidden, KubeError, Unauthorized
 
 
-def access_of(kube: KubeClient, purposes: t.Sequence[str], flannel: t.Mapping[str, t.Any] | None) -> dict[str, t.Any] | None:
+def access_of(kube: KubeClient, purposes: t.Sequence[str], cluster: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
     """C(podnet_cluster.access); None when nothing was asked."""
     if not purposes:
         return None
     groups = {version.split("/")[0] for version in kube.served()}
-    return access_review.review(kube, access_rules.rules_for(purposes, (flannel or {}).get("objects") or []), groups)
+    flannel, backup = cluster["flannel"] or {}, cluster["flannel_backup"]
+    removed = access_rules.upstream_with(backup["daemonset"]) if backup and not flannel else []
+    return access_review.review(kube, access_rules.rules_for(purposes, flannel.get("objects") or [], removed), groups)
 
 
 def why_not(kube: KubeClient, error: KubeError) -> str:
@@ -353,7 +355,7 @@ def main() -> t.NoReturn:
     kube = KubeClient.from_module(module)
     try:
         facts = read_cluster(kube)
-        facts["access"] = access_of(kube, module.params["access"], facts["flannel"])
+        facts["access"] = access_of(kube, module.params["access"], facts)
         facts["api_calls"] = kube.calls
     except KubeError as exc:
         module.fail_json(msg=why_not(kube, exc))

@@ -113,6 +113,38 @@ INSTALL = (
 )
 """To install Calico and to give it Flannel's addresses."""
 
+_TIER_ROLE = "calico-tier-getter"
+"""Of releases from v3.29."""
+_DEPLOYMENTS = ("calico-kube-controllers", "calico-typha")
+UNINSTALL = (
+    Rule("what else runs Calico's pods", ("apps",), ("deployments",), ("list",)),
+    Rule("who else has the roles of Calico's accounts", (RBAC,), ("rolebindings",), ("list",)),
+    Rule("roles of Calico's accounts in a namespace", (RBAC,), ("roles",), ("get",), (), CALICO_NAMESPACE),
+    Rule("whether Calico's operator would put it back", ("operator.tigera.io",), ("installations",), ("list",)),
+    Rule("whether Calico has an API server of its own", ("apiregistration.k8s.io",), ("apiservices",), ("get",), ("v3.projectcalico.org",)),
+    Rule("all resources of Calico, for the backup, and finalizers that would hold them up", ("crd.projectcalico.org",), ("*",), ("list", "patch")),
+    Rule("Calico's DaemonSet, waiting until it is gone", ("apps",), ("daemonsets",), ("get", "delete"), ("calico-node",), CALICO_NAMESPACE),
+    Rule("Calico's Deployments, waiting until they are gone", ("apps",), ("deployments",), ("get", "delete"), _DEPLOYMENTS, CALICO_NAMESPACE),
+    Rule("Calico's budgets", ("policy",), ("poddisruptionbudgets",), ("get", "delete"), _DEPLOYMENTS, CALICO_NAMESPACE),
+    Rule("the Service of Calico's Typha", ("",), ("services",), ("delete",), ("calico-typha",), CALICO_NAMESPACE),
+    Rule("Calico's accounts", ("",), ("serviceaccounts",), ("delete",), CALICO_NAMES, CALICO_NAMESPACE),
+    Rule("Calico's configuration", ("",), ("configmaps",), ("delete",), ("calico-config",), CALICO_NAMESPACE),
+    Rule("Calico's roles", (RBAC,), ("clusterroles",), ("delete",), (*CALICO_NAMES, _TIER_ROLE)),
+    Rule("who has Calico's roles", (RBAC,), ("clusterrolebindings",), ("get", "delete"), (*CALICO_NAMES, _TIER_ROLE)),
+    Rule(
+        "roles of Calico's accounts in their namespace, which v3.28 does not have",
+        (RBAC,),
+        ("roles", "rolebindings"),
+        ("get", "delete"),
+        CALICO_NAMES,
+        CALICO_NAMESPACE,
+        True,
+    ),
+    Rule("Calico's resource definitions, and all resources with them", ("apiextensions.k8s.io",), ("customresourcedefinitions",), ("get", "delete")),
+    Rule("that nodes have a network, where calico-node has said that they have none", ("",), ("nodes/status",), ("patch",)),
+)
+"""To remove Calico."""
+
 _KINDS = {
     "ClusterRole": (RBAC, "clusterroles", "Flannel's role"),
     "ClusterRoleBinding": (RBAC, "clusterrolebindings", "who has Flannel's role"),
@@ -150,11 +182,51 @@ def remove_rules(objects: t.Iterable[Facts]) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-PURPOSES = ("plan", "move", "install", "remove")
-"""What somebody may be about to do; C(remove) is the removal of Flannel."""
+def restore_rules(objects: t.Iterable[Facts]) -> tuple[Rule, ...]:
+    """To put Flannel's objects back after they were removed. Their namespace is gone, so that no rule can be of it."""
+    items = list(objects)
+    rules = []
+    for item in items:
+        group, resource, why = _KINDS[item["kind"]]
+        escalates = ("escalate", "bind") if item["kind"] == "ClusterRole" else ()
+        rules.append(Rule(f"{why}, put back", (group,), (resource,), ("get", "create", "patch", *escalates), (item["name"],)))
+    for namespace in sorted({item["namespace"] for item in items if item["namespace"]} - set(PROTECTED)):
+        rules.append(Rule("Flannel's namespace, put back", ("",), ("namespaces",), ("get", "create", "patch"), (namespace,)))
+    return (
+        *rules,
+        Rule("a name for Calico's configuration that comes after Flannel's", ("",), ("configmaps",), ("patch",), ("calico-config",), CALICO_NAMESPACE),
+        Rule("Flannel's addresses kept from Calico", CALICO_GROUPS, ("bgpconfigurations", "ipamconfigs", "ipamconfigurations"), ("get", "patch")),
+        Rule("a claim for each block", CALICO_GROUPS, ("blockaffinities",), ("create",)),
+        Rule("how Calico writes claims", ("apiextensions.k8s.io",), ("customresourcedefinitions",), ("get",)),
+    )
 
 
-def rules_for(purposes: t.Collection[str], flannel_objects: t.Iterable[Facts]) -> tuple[Rule, ...]:
-    """The rules of some purposes."""
-    parts = {"plan": PLAN, "move": MOVE, "install": INSTALL, "remove": remove_rules(flannel_objects)}
+def upstream_with(daemonset: str) -> list[Facts]:
+    """Flannel's objects of which only the DaemonSet, C(namespace/name), is known."""
+    namespace, dummy, name = daemonset.partition("/")
+    return [
+        {**item, "namespace": namespace if item["namespace"] else "", "name": name if item["kind"] == "DaemonSet" else item["name"]}
+        for item in UPSTREAM
+    ]
+
+
+PURPOSES = ("plan", "move", "install", "remove", "restore", "uninstall")
+"""What somebody may be about to do: C(remove) and C(restore) are about Flannel, C(install) and C(uninstall) about Calico."""
+
+
+def rules_for(purposes: t.Collection[str], flannel: t.Iterable[Facts], removed: t.Iterable[Facts] = ()) -> tuple[Rule, ...]:
+    """The rules of some purposes; C(flannel) are Flannel's objects, C(removed) those of a Flannel that can be put back."""
+    parts = {
+        "plan": PLAN,
+        "move": MOVE,
+        "install": INSTALL,
+        "remove": remove_rules(flannel),
+        "restore": restore_rules(list(removed)) if removed else (),
+        "uninstall": UNINSTALL,
+    }
     return tuple(rule for purpose in PURPOSES if purpose in purposes for rule in parts[purpose])
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """What docs/examples/rbac.yml has."""
+    return rules_for(PURPOSES, UPSTREAM, UPSTREAM)

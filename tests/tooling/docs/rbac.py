@@ -24,7 +24,7 @@ HEAD = """\
 # Flannel has the names of its own manifest here. Where yours has others, put them into the rules that say Flannel's: the preflight names them.
 #
 # Keep the token as you keep an administrator's: Kubernetes lets nobody create a role with rights that he has not himself. So this account may
-# create Calico's three roles whatever is in them (escalate) and give them to accounts (bind), by name. calico-node, which it installs, has the
+# create Calico's roles and Flannel's whatever is in them (escalate) and give them to accounts (bind), by name. calico-node, which it installs, has the
 # rights of root on every node in any case.
 """
 
@@ -79,9 +79,9 @@ def plan() -> str:
 
 def whole() -> str:
     """docs/examples/rbac.yml."""
-    from ansible_collections.podnet.cni.plugins.module_utils._kube.access_rules import PURPOSES, UPSTREAM, rules_for
+    from ansible_collections.podnet.cni.plugins.module_utils._kube.access_rules import all_rules
 
-    rules = rules_for(PURPOSES, UPSTREAM)
+    rules = all_rules()
     parts = [WRITTEN, HEAD, f"---\napiVersion: v1\nkind: ServiceAccount\n{_metadata(ACCOUNT, NAMESPACE)}"]
     for namespace in sorted({rule.namespace for rule in rules}):
         parts.append(_role(ACCOUNT, namespace, [rule for rule in rules if rule.namespace == namespace]))

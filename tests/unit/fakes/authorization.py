@@ -36,9 +36,9 @@ def allowed(purposes=access_rules.PURPOSES):
     """What the rules of some purposes allow, whatever the names and the namespace."""
     return {
         (verb, group, resource)
-        for rule in access_rules.rules_for(purposes, access_rules.UPSTREAM)
+        for rule in access_rules.rules_for(purposes, access_rules.UPSTREAM, access_rules.UPSTREAM)
         for verb in rule.verbs
         for group in rule.groups
         for resource in rule.resources
-        if not rule.optional
+        if "*" not in rule.groups
     }
