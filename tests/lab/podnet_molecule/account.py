@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
+from podnet_lab import workloads
 from podnet_lab.cluster_api import ClusterApi, Object, object_path
 from podnet_lab.lab import Lab
 
@@ -26,7 +27,7 @@ def path(lab: Lab) -> Path:
 
 def objects(name: str = "rbac.yml") -> list[Object]:
     """The objects of one of the files."""
-    return [item for item in yaml.safe_load_all((EXAMPLES / name).read_text(encoding="utf-8")) if item]
+    return workloads.read_manifest(EXAMPLES / name)
 
 
 def make(lab: Lab) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import typing as t
 
 ACCOUNT = "podnet-migration"
@@ -58,13 +59,13 @@ def _metadata(name: str, namespace: str = "") -> str:
 def _role(name: str, namespace: str, rules: t.Iterable[t.Any]) -> str:
     kind = "Role" if namespace else "ClusterRole"
     texts = "\n".join(_rule(rule) for rule in rules)
-    return f"---\napiVersion: {_API}/v1\nkind: {kind}\n{_metadata(name, namespace)}rules:\n{texts}\n"
+    return f"apiVersion: {_API}/v1\nkind: {kind}\n{_metadata(name, namespace)}rules:\n{texts}\n"
 
 
 def _binding(name: str, namespace: str) -> str:
     kind = "Role" if namespace else "ClusterRole"
     return (
-        f"---\napiVersion: {_API}/v1\nkind: {kind}Binding\n{_metadata(name, namespace)}"
+        f"apiVersion: {_API}/v1\nkind: {kind}Binding\n{_metadata(name, namespace)}"
         f"roleRef:\n  apiGroup: {_API}\n  kind: {kind}\n  name: {name}\n"
         f"subjects:\n  - kind: ServiceAccount\n    name: {ACCOUNT}\n    namespace: {NAMESPACE}\n"
     )
@@ -74,7 +75,7 @@ def plan() -> str:
     """docs/examples/rbac-plan.yml."""
     from ansible_collections.podnet.cni.plugins.module_utils._kube.access_rules import PLAN
 
-    return WRITTEN + PLAN_HEAD + _role("podnet-plan", "", PLAN)
+    return WRITTEN + PLAN_HEAD + "---\n" + _role("podnet-plan", "", PLAN)
 
 
 def whole() -> str:
@@ -82,8 +83,9 @@ def whole() -> str:
     from ansible_collections.podnet.cni.plugins.module_utils._kube.access_rules import all_rules
 
     rules = all_rules()
-    parts = [WRITTEN, HEAD, f"---\napiVersion: v1\nkind: ServiceAccount\n{_metadata(ACCOUNT, NAMESPACE)}"]
+    parts = [f"apiVersion: v1\nkind: ServiceAccount\n{_metadata(ACCOUNT, NAMESPACE)}"]
     for namespace in sorted({rule.namespace for rule in rules}):
         parts.append(_role(ACCOUNT, namespace, [rule for rule in rules if rule.namespace == namespace]))
         parts.append(_binding(ACCOUNT, namespace))
-    return "".join(parts)
+    items = "".join(f"  - {textwrap.indent(part, '    ')[4:]}" for part in parts)
+    return f"{WRITTEN}{HEAD}---\napiVersion: v1\nkind: List\nitems:\n{items}"
