@@ -38,9 +38,11 @@ def make(lab: Lab) -> None:
 
 
 def apply(api: ClusterApi, items: Sequence[Object]) -> None:
-    """As a cluster's administrator."""
+    """As a cluster's administrator; what belongs into a namespace that is gone with Flannel is passed over, as kubectl does after an error."""
     for item in items:
-        api.apply(item)
+        namespace = item["metadata"].get("namespace")
+        if not namespace or api.get_or_none(f"/api/v1/namespaces/{namespace}"):
+            api.apply(item)
 
 
 def remove(api: ClusterApi, items: Sequence[Object]) -> None:

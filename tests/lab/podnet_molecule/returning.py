@@ -83,6 +83,7 @@ def there_and_back(lab: Lab) -> None:
     before = snapshot.take(lab)
     with lab.api() as api:
         for name, which, variables in steps:
+            account.make(lab)  # its rights in Flannel's namespace go with it
             given = {**variables, "podnet_kubeconfig": str(account.path(lab))}
             record[name] = dataclasses.asdict(playbook.run(lab.inventory, given, playbook=which))
             record[f"after_{name}"] = seen(lab, api)
