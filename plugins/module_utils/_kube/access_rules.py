@@ -190,8 +190,8 @@ def restore_rules(objects: t.Iterable[Facts]) -> tuple[Rule, ...]:
         group, resource, why = _KINDS[item["kind"]]
         escalates = ("escalate", "bind") if item["kind"] == "ClusterRole" else ()
         rules.append(Rule(f"{why}, put back", (group,), (resource,), ("get", "create", "patch", *escalates), (item["name"],)))
-    for namespace in sorted({item["namespace"] for item in items if item["namespace"]} - set(PROTECTED)):
-        rules.append(Rule("Flannel's namespace, put back", ("",), ("namespaces",), ("get", "create", "patch"), (namespace,)))
+    namespaces = sorted({item["namespace"] for item in items if item["namespace"]} - set(PROTECTED))
+    rules += [Rule("Flannel's namespace, put back", ("",), ("namespaces",), ("get", "create", "patch"), (namespace,)) for namespace in namespaces]
     return (
         *rules,
         Rule(

@@ -25,8 +25,8 @@ HEAD = """\
 # Flannel has the names of its own manifest here. Where yours has others, put them into the rules that say Flannel's: the preflight names them.
 #
 # Keep the token as you keep an administrator's: Kubernetes lets nobody create a role with rights that he has not himself. So this account may
-# create Calico's roles and Flannel's whatever is in them (escalate) and give them to accounts (bind), by name. calico-node, which it installs, has the
-# rights of root on every node in any case.
+# create Calico's roles and Flannel's whatever is in them (escalate) and give them to accounts (bind), by name. calico-node, which it installs, has
+# the rights of root on every node in any case.
 """
 
 
