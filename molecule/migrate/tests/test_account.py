@@ -46,6 +46,7 @@ def test_it_may_do_nothing_else(mine: ClusterApi, method: str, path: str, body: 
     with pytest.raises(ApiRefusal) as refused:
         mine.request(method, path, {"dryRun": "All"} if method != "GET" else {}, body)
     assert refused.value.status == 403
+    assert f'User "system:serviceaccount:{account.NAMESPACE}:{account.NAME}"' in str(refused.value)
 
 
 def test_the_right_in_the_namespace_of_flannel_went_with_it(mine: ClusterApi, api: ClusterApi) -> None:

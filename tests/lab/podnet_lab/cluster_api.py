@@ -63,6 +63,7 @@ class ClusterApi:
         configuration.proxy = None
         configuration.retries = False
         self._host = configuration.host
+        self._credentials = {entry["key"]: entry["value"] for entry in configuration.auth_settings().values() if entry.get("value")}
         # The package's own request functions differ between its versions; its connection pool does not.
         self._pool = kubernetes.client.rest.RESTClientObject(configuration).pool_manager
 
@@ -93,7 +94,7 @@ class ClusterApi:
         import urllib3
 
         url = self._host + path + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": accept, "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type, **self._credentials}
         data = None if body is None else json.dumps(body).encode()
         try:
             response = self._pool.request(method, url, headers=headers, body=data, timeout=30, retries=False)
