@@ -37,9 +37,7 @@ def add(device: str, destinations: t.Sequence[str]) -> None:
 
 def add_detours(detours: t.Iterable[calico_traces.Detour]) -> None:
     """Add routes over gateways, all in one process; the gateway of an overlay is on no link."""
-    _batch(
-        [f"route replace {route.destination} via {route.gateway} dev {route.device} onlink proto kernel metric {METRIC}" for route in detours]
-    )
+    _batch([f"route replace {route.destination} via {route.gateway} dev {route.device} onlink proto kernel metric {METRIC}" for route in detours])
 
 
 def remove_detours(detours: t.Iterable[calico_traces.Detour]) -> None:

@@ -83,9 +83,9 @@ def there_and_back(lab: Lab) -> None:
     before = snapshot.take(lab)
     with lab.api() as api:
         for name, which, variables in steps:
-            account.make(lab)  # its rights in Flannel's namespace go with it
             given = {**variables, "podnet_kubeconfig": str(account.path(lab))}
             record[name] = dataclasses.asdict(playbook.run(lab.inventory, given, playbook=which))
+            account.make(lab)  # the rights in Flannel's namespace go with it
             record[f"after_{name}"] = seen(lab, api)
             if name in ("without_calico", "restored"):
                 record[f"after_{name}"]["changes"] = changes(before, snapshot.take(lab))

@@ -141,8 +141,7 @@ def no_configuration(situation: Situation) -> t.Iterator[Finding]:
     names = [
         node["name"]
         for node, facts in situation.moving_facts()
-        if situation.flannel
-        and not any(config.get("cni") == node_state.FLANNEL and config.get("valid") for config in facts.get("cni_configs") or [])
+        if situation.flannel and not any(config.get("cni") == node_state.FLANNEL and config.get("valid") for config in facts.get("cni_configs") or [])
     ]
     if names:
         yield Finding(
