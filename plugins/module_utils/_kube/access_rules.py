@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the playbooks ask of the cluster's API, as rules of RBAC. Pure: no input, no output.
 
-The one list of them: C(docs/examples/rbac.yml) and C(rbac-plan.yml) are written from it, M(podnet.cni.cni_facts) reviews it, and a whole
-migration and a whole return run in the lab with nothing else. What needs a new request needs a rule here.
+The one list of them: C(docs/examples/rbac.yml) and C(rbac-plan.yml) are written from it, M(podnet.cni.cni_facts) reviews it, and the
+lab's scenarios C(migrate) and C(rollback) run with nothing else. What needs a new request needs a rule here.
 """
 
 from __future__ import annotations
