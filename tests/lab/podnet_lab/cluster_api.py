@@ -63,7 +63,8 @@ class ClusterApi:
         configuration.proxy = None
         configuration.retries = False
         self._host = configuration.host
-        self._credentials = {entry["key"]: entry["value"] for entry in configuration.auth_settings().values() if entry.get("value")}
+        settings = t.cast("dict[str, dict[str, t.Any]]", configuration.auth_settings())
+        self._credentials = {entry["key"]: str(entry["value"]) for entry in settings.values() if entry.get("value")}
         # The package's own request functions differ between its versions; its connection pool does not.
         self._pool = kubernetes.client.rest.RESTClientObject(configuration).pool_manager
 
