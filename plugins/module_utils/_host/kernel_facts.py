@@ -118,7 +118,7 @@ def stored_facts(needs: Needs, root: str, release: str) -> Record:
     chosen, others = kernel_files.choose_release(base, release)
     source, options = kernel_files.find_config(base, chosen, running=False)
     folder, names = kernel_files.find_modules(base, chosen, running=False)
-    return _stored(chosen, others, _config(source, options, needs), _modules(folder, names, needs))
+    return _stored(chosen, others, kernel_files.machine_of(options), _config(source, options, needs), _modules(folder, names, needs))
 
 
 def config_facts(needs: Needs, path: str, release: str) -> Record:
@@ -133,13 +133,14 @@ def config_facts(needs: Needs, path: str, release: str) -> Record:
     chosen = release or (named if re.match(r"\d+\.\d+", named) else "") or kernel_files.config_release(text)
     if not chosen:
         raise kernel_files.NotFound(f"kernel: '{path}' does not tell of which release it is; give the release")
-    return _stored(chosen, [], _config(path, kernel_files.parse_config(text), needs), _modules("", set(), needs))
+    options = kernel_files.parse_config(text)
+    return _stored(chosen, [], kernel_files.machine_of(options), _config(path, options, needs), _modules("", set(), needs))
 
 
-def _stored(release: str, others: list[str], config: Record, modules: Record) -> Record:
+def _stored(release: str, others: list[str], machine: str, config: Record, modules: Record) -> Record:
     return {
         "release": release,
-        "machine": "",
+        "machine": machine,
         "banner": "",
         "signature": "",
         "running": False,

@@ -23,6 +23,20 @@ _IMAGE = re.compile(r"(?:vmlinuz|vmlinux|config|System\.map|kernel)-(\d+\.\d+.*)
 _MODULE = re.compile(r"([^/]+)\.ko(?:\.(?:gz|xz|zst))?")
 
 
+MACHINES = {
+    "CONFIG_X86_64": "x86_64",
+    "CONFIG_X86_32": "i686",
+    "CONFIG_ARM64": "aarch64",
+    "CONFIG_ARM": "armv7l",
+    "CONFIG_PPC64": "ppc64le",
+    "CONFIG_S390": "s390x",
+    "CONFIG_RISCV": "riscv64",
+    "CONFIG_MIPS": "mips",
+    "CONFIG_LOONGARCH": "loongarch64",
+}
+"""What a kernel is built for by the option that says so, as C(uname -m) names it."""
+
+
 class NotFound(Exception):
     """There is no such kernel, or a file cannot be read; the text names the option and the remedy."""
 
@@ -45,6 +59,11 @@ def parse_config(text: str) -> dict[str, str]:
     options = {name: value.strip('"') for name, value in _SET.findall(text)}
     options.update(dict.fromkeys(_NOT_SET.findall(text), "n"))
     return options
+
+
+def machine_of(options: t.Mapping[str, str]) -> str:
+    """What a configuration is for, empty when it does not tell."""
+    return next((machine for option, machine in MACHINES.items() if options.get(option) == "y"), "")
 
 
 def config_release(text: str) -> str | None:

@@ -85,6 +85,7 @@ class Requirement:
     since: str = ""
     backports: tuple[Backport, ...] = ()
     tool: tuple[str, str] | None = None
+    machines: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,14 +248,15 @@ def _requirement(value: t.Any, where: str) -> Requirement:
         since=reader.text("since", "", _VERSION, "a version such as '5.10'; put it into quotes"),
         backports=tuple(_backport(item, f"{reader.where}.backports") for item in reader.parts("backports")),
         tool=_tool(reader.text("tool", ""), reader),
+        machines=reader.texts("machines"),
     )
     reader.end()
     problems = [_probe_problem(text) for entry in found.probe for text in alternatives(entry)]
     problems += ["" if _OPTION.fullmatch(name) else f"'{name}' is no option" for entry in found.config for name in alternatives(entry)]
     for problem in filter(None, problems):
         reader.fail("probe" if "probe" in problem or "needs" in problem else "config", problem)
-    if not any((found.probe, found.config, found.modules, found.since, found.tool)):
-        raise ValueError(f"{reader.where}: nothing says how to find out; give one of probe, config, modules, since, tool")
+    if not any((found.probe, found.config, found.modules, found.since, found.tool, found.machines)):
+        raise ValueError(f"{reader.where}: nothing says how to find out; give one of probe, config, modules, since, tool, machines")
     if found.backports and not found.since:
         reader.fail("backports", "say which kernels are as good as since, which is missing")
     return found

@@ -65,14 +65,20 @@ class Kernel:
     def answer(self, wanted: Requirement) -> Answer:
         """The most trusted answer that there is."""
         doubts = []
-        for by, ask in (("probe", self._probe), ("config", self._config), ("modules", self._modules), ("tool", self._tool), ("version", self._version)):
+        for ask in (self._machine, self._probe, self._config, self._modules, self._tool, self._version):
             found = ask(wanted)
             if found is None:
                 continue
             if found.met is not None:
                 return found
-            doubts.append(f"{by}: {found.detail}")
+            doubts.append(f"{found.by}: {found.detail}")
         return Answer(None, "", "; ".join(doubts) or "nothing tells")
+
+    def _machine(self, wanted: Requirement) -> Answer | None:
+        machine = self.facts.get("machine") or ""
+        if not wanted.machines:
+            return None
+        return Answer(machine in wanted.machines if machine else None, "machine", f"it is built for {machine}" if machine else "nothing tells it")
 
     def _probe(self, wanted: Requirement) -> Answer | None:
         probes: Record = self.facts.get("probes") or {}
