@@ -111,7 +111,9 @@ def extracts(wanted: Wanted, options: set[str]) -> Iterator[tuple[str, str]]:
         for configuration in wanted.configurations:
             path = folder / "root" / "usr" / "src" / wanted.package / f"config.{configuration}.xz"
             text = lzma.decompress(path.read_bytes()).decode()
-            about = f"# Extract of config.{configuration} in the Debian package {wanted.package} {version} ({wanted.suite}), see {Path(__file__).name}"
+            about = (
+                f"# Extract of config.{configuration} in the Debian package {wanted.package} {version} ({wanted.suite}), see {Path(__file__).name}"
+            )
             yield f"{wanted.package[len('linux-config-') :]}-{configuration}", f"{about}\n{extract(text, options)}"
 
 

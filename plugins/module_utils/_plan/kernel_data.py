@@ -371,8 +371,8 @@ def _known(option: str, value: str, known: t.Iterable[str]) -> None:
     names = list(known)
     if value not in names:
         close = difflib.get_close_matches(value, names, 1)
-        meant = f"; did you mean {close[0]}?" if close else ""
-        raise ValueError(f"{option}: there is no '{value}'{meant} There {'are ' + ', '.join(names) if names else 'is none'}")
+        meant = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"{option}: there is no '{value}'{meant}; {'there are ' + ', '.join(names) if names else 'it has none'}")
 
 
 def read_wishes(value: t.Any, profiles: t.Mapping[str, Profile]) -> list[Wish]:

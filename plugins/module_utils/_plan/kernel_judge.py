@@ -162,7 +162,7 @@ class Kernel:
 def bad_state(kernel: Kernel, wish: Wish, bad: KnownBad) -> bool | None:
     """Whether a wish meets a known-bad kernel: True, False, or None when the release or the version does not tell."""
     release = kernel.release
-    if bad.families and release.family not in bad.families or bad.machines and kernel.facts.get("machine", "") not in bad.machines:
+    if (bad.families and release.family not in bad.families) or (bad.machines and kernel.facts.get("machine", "") not in bad.machines):
         return False
     if bad.features and not set(bad.features) & set(wish.features):
         return False

@@ -31,8 +31,14 @@ _FAMILIES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("talos", re.compile(r"-talos$")),
     ("flatcar", re.compile(r"-(flatcar|coreos)")),
     ("raspios", re.compile(r"[+-]rpt|-v[78]l?\+?$")),
-    ("debian", re.compile(r"\+deb\d+|-0\.(bpo|deb\d+)\.|[-~](rc\d+-)?(\d+-)?(rt-|cloud-)?(amd64|arm64|armmp(-lpae)?|686(-pae)?|powerpc64le|s390x|riscv64)$")),
-    ("ubuntu", re.compile(r"-\d+(rc\d+)?-(generic|lowlatency|realtime|virtual|kvm|aws|azure|gcp|gke|gkeop|ibm|oracle|oem|raspi|fips|nvidia|intel|xilinx)")),
+    (
+        "debian",
+        re.compile(r"\+deb\d+|-0\.(bpo|deb\d+)\.|[-~](rc\d+-)?(\d+-)?(rt-|cloud-)?(amd64|arm64|armmp(-lpae)?|686(-pae)?|powerpc64le|s390x|riscv64)$"),
+    ),
+    (
+        "ubuntu",
+        re.compile(r"-\d+(rc\d+)?-(generic|lowlatency|realtime|virtual|kvm|aws|azure|gcp|gke|gkeop|ibm|oracle|oem|raspi|fips|nvidia|intel|xilinx)"),
+    ),
     ("suse", re.compile(r"-(default|preempt)$")),
     ("cos", re.compile(r"^\+$")),
 )

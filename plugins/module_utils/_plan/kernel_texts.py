@@ -109,7 +109,7 @@ def kernel_junit(results: t.Mapping[str, Record]) -> str:
         result = results[host]
         if result.get("error"):
             cases = [
-                f"    <testcase classname={quoteattr('kernel.' + host)} name=\"kernel_check\">\n"
+                f'    <testcase classname={quoteattr("kernel." + host)} name="kernel_check">\n'
                 f"      <error message={quoteattr(_clean(result['error']))}/>\n    </testcase>"
             ]
             numbers = [1, 0, 1, 0]
@@ -121,10 +121,10 @@ def kernel_junit(results: t.Mapping[str, Record]) -> str:
             numbers = [len(cases), verdicts.count(UNSUPPORTED), 0, verdicts.count(UNKNOWN)]
         totals = [total + number for total, number in zip(totals, numbers)]
         suites.append(f"  <testsuite name={quoteattr(host)} {_counts(numbers)}>\n" + "\n".join(cases) + "\n  </testsuite>")
-    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', f'<testsuites name="kernel_preflight" {_counts(totals)}>', *suites, "</testsuites>", ""])
+    return "\n".join(
+        ['<?xml version="1.0" encoding="UTF-8"?>', f'<testsuites name="kernel_preflight" {_counts(totals)}>', *suites, "</testsuites>", ""]
+    )
 
 
 def _counts(numbers: t.Sequence[int]) -> str:
     return 'tests="{}" failures="{}" errors="{}" skipped="{}"'.format(*numbers)
-
-

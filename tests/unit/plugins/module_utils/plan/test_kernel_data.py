@@ -106,7 +106,7 @@ def test_each_version_of_cilium_has_exactly_one_lowest_kernel():
         (data(versions=["1"]), "profiles.mine.versions: '1' is no minor version such as '1.20'"),
         (data(features={"x": {"title": "X", "requirement": []}}), "profiles.mine.features.x: unknown keys requirement"),
         (data(known_bad=[{**BAD, "kernels": "7.2"}]), "profiles.mine.known_bad[x].kernels: '7.2' is no constraint"),
-        (data(known_bad=[{**BAD, "kernels": None}]), "profiles.mine.known_bad[x].kernels: is missing; give a constraint"),
+        (data(known_bad=[{**BAD, "kernels": None}]), "profiles.mine.known_bad[x].kernels: is missing"),
         (data(known_bad=[{**BAD, "versions": ["1..x"]}]), "profiles.mine.known_bad[x].versions: '1..x' is no range of versions"),
         (data(known_bad=[{**BAD, "features": ["y"]}]), "profiles.mine.known_bad[x].features: there is no feature 'y'"),
         (with_requirement(id="A b"), "profiles.mine.requirements.id: 'A b' is not an id"),
@@ -127,9 +127,8 @@ def test_each_version_of_cilium_has_exactly_one_lowest_kernel():
     ],
 )
 def test_data_of_another_form_is_refused_with_its_place(broken, words):
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match=re.escape(words)):
         kernel_data.read_profiles(broken)
-    assert words in str(error.value)
 
 
 def test_an_alternative_is_asked_for_as_well():
@@ -159,11 +158,11 @@ def test_nothing_asked_for_means_all():
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ("celium", "profiles: there is no 'celium'; did you mean cilium? There are calico_ebpf"),
+        ("celium", "profiles: there is no 'celium' (did you mean cilium?); there are calico_iptables"),
         ("cilium:1.99", "profiles: cilium: version: there is no '1.99'"),
         ("cilium:1", "profiles: cilium: '1' is no version; give one such as 1.20"),
-        ("cilium+wiregard", "profiles: cilium: feature: there is no 'wiregard'; did you mean wireguard?"),
-        ("kube_proxy_nftables+x", "profiles: kube_proxy_nftables: feature: there is no 'x' There is none"),
+        ("cilium+wiregard", "profiles: cilium: feature: there is no 'wiregard' (did you mean wireguard?); there are "),
+        ("kube_proxy_nftables+x", "profiles: kube_proxy_nftables: feature: there is no 'x'; it has none"),
         ("flannel:0.28", "profiles: flannel: its requirements do not depend on the version; leave '0.28' out"),
         ("cilium=1.20", "profiles: 'cilium=1.20' is not NAME, NAME:VERSION or NAME:VERSION+FEATURE"),
         ([{"version": "1.20"}], "must have name, may have version and features, and nothing else"),
@@ -171,9 +170,8 @@ def test_nothing_asked_for_means_all():
     ],
 )
 def test_what_is_not_there_is_refused_with_what_is(asked, words):
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match=re.escape(words)):
         kernel_data.read_wishes(asked, PROFILES)
-    assert words in str(error.value)
 
 
 def test_files_of_users_add_profiles_and_replace_those_of_the_same_name(tmp_path):
