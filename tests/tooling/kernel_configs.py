@@ -123,9 +123,9 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for wanted in WANTED:
         for name, text in extracts(wanted, options):
-            name = f"{name}.{wanted.suite}" if "backports" in wanted.suite else name
-            (FOLDER / f"{name}.config").write_text(text, encoding="utf-8")
-            print(f"{name}: {len(text.splitlines()) - 2} options")
+            file = FOLDER / f"{name}{'.' + wanted.suite if 'backports' in wanted.suite else ''}.config"
+            file.write_text(text, encoding="utf-8")
+            print(f"{file.name}: {len(text.splitlines()) - 2} options")
     return 0
 
 

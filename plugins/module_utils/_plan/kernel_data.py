@@ -54,7 +54,8 @@ def version_numbers(text: str) -> tuple[int, ...]:
 class Backport:
     """A vendor's kernel that has what its version does not promise: a family, the version that its kernels keep, and the first build.
 
-    No build is enough when C(build) is empty; then it says that the vendor has not brought it into these kernels. C(severity) is that of a warning when upstream says less than that it is enough, else empty.
+    No build is enough when C(build) is empty; then it says that the vendor has not brought it into these kernels. C(severity) is that of a
+    warning when upstream says less than that it is enough, else empty.
     """
 
     family: str

@@ -50,8 +50,10 @@ def kernel_table(results: t.Mapping[str, Record], width: int = WIDTH, features: 
         if result.get("error"):
             rows.append((host, "-", "-", "unknown", result["error"]))
             continue
-        for profile in result["profiles"]:
-            rows.append((host, result["kernel"]["release"], _label(profile), _SHOWN[profile["verdict"]], _last_column(result, profile, features)))
+        rows += [
+            (host, result["kernel"]["release"], _label(profile), _SHOWN[profile["verdict"]], _last_column(result, profile, features))
+            for profile in result["profiles"]
+        ]
     parts = [table(columns, rows, width), findings_table(merged_findings(results), width)]
     actions = list(dict.fromkeys(action["action"] for host in natural(results) for action in results[host].get("required_actions") or []))
     if actions:
@@ -108,10 +110,8 @@ def kernel_junit(results: t.Mapping[str, Record]) -> str:
     for host in natural(results):
         result = results[host]
         if result.get("error"):
-            cases = [
-                f'    <testcase classname={quoteattr("kernel." + host)} name="kernel_check">\n'
-                f"      <error message={quoteattr(_clean(result['error']))}/>\n    </testcase>"
-            ]
+            head = f'    <testcase classname={quoteattr("kernel." + host)} name="kernel_check">'
+            cases = [f"{head}\n      <error message={quoteattr(_clean(result['error']))}/>\n    </testcase>"]
             numbers = [1, 0, 1, 0]
         else:
             cases = [

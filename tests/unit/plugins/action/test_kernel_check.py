@@ -95,7 +95,7 @@ class Play:
             "PYTHONPATH": os.pathsep.join(sys.path),
         }
         files = {"kernel_preflight_json_file": str(self.folder / "k.json"), "kernel_preflight_junit_file": str(self.folder / "k.xml")}
-        given = json.dumps({"kernel_preflight_profiles": "cilium:1.20.2+netkit", **files, **variables})
+        given = json.dumps({"kernel_preflight_profiles": "cilium:1.20.2+wireguard", **files, **variables})
         command = [sys.executable, "-m", "ansible", "playbook", "podnet.cni.kernel_preflight", "-i", "hosts.yml", "-e", given]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=self.folder)
         self.said = done.stdout + done.stderr
@@ -112,7 +112,7 @@ def play(tmp_path_factory):
 def test_a_gate_refuses_old_kernels_and_hosts_that_do_not_answer_with_files_for_pipelines(play):
     assert play.run() != 0
     assert "Refused: gone, old. The reasons are above and in " in play.said
-    assert "| good | 6.12.117+deb13-amd64 | Cilium 1.20.2 +netkit | yes" in play.said
+    assert "| good | 6.12.117+deb13-amd64 | Cilium 1.20.2 +wireguard | yes" in play.said
     verdicts = {host: [profile["verdict"] for profile in result.get("profiles", [])] for host, result in play.told.items()}
     assert verdicts == {"good": ["supported"], "old": ["unsupported"], "bare": ["unknown"], "gone": []}
     assert play.told["gone"] == {"error": "The host could not be reached."}
