@@ -19,7 +19,7 @@ description:
   - What cannot be found out is unknown, which is neither a pass nor a failure.
   - What is required, with source and date, and kernels that are known to fail, are data in C(plugins/plugin_utils/kernel_profiles) of the
     collection. O(profile_files) adds more.
-  - It does not fail because of what it finds. Look at RV(passed) and RV(findings), or use the playbook P(podnet.cni.kernel_preflight#playbook).
+  - It does not fail because of what it finds. Look at RV(passed) and RV(findings), or use the playbook C(podnet.cni.kernel_preflight).
 extends_documentation_fragment:
   - podnet.cni._attributes
   - podnet.cni._attributes.facts

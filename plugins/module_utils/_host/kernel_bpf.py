@@ -216,7 +216,7 @@ def program_type(bpf: Bpf, name: str) -> Result:
 
 def helper(bpf: Bpf, kind: str, name: str) -> Result:
     """Whether programs of a type may call a helper, by its name with or without C(bpf_)."""
-    short = name[4:] if name.startswith("bpf_") else name
+    short = name.removeprefix("bpf_")
     if short not in HELPERS or kind not in PROGRAM_TYPES or kind in NEED_BTF:
         return None, "this helper is not asked for"
     can = program_type(bpf, kind)

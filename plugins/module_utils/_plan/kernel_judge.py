@@ -211,7 +211,7 @@ def _bad_finding(wish: Wish, kernel: Kernel, bad: KnownBad, state: bool | None) 
     of_versions = f", versions {affected}" if affected else ""
     doubt = "" if state else " Whether this kernel and this version are affected cannot be told from what is known of them."
     severity = bad.severity if state else _MILDER[bad.severity]
-    evidence = f"Kernels {bad.kernels.text} are known to fail with {wish.profile.title}{of_versions}.{doubt}"
+    evidence = f"Kernels {bad.kernels.text} are known to have trouble with {wish.profile.title}{of_versions}.{doubt}"
     return Finding(f"{wish.profile.name}-known-bad-{bad.id}", severity, subject, evidence, bad.effect, bad.remedy, f"{bad.source} ({bad.date})")
 
 

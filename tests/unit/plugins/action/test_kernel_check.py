@@ -109,9 +109,9 @@ def play(tmp_path_factory):
     return Play(tmp_path_factory.mktemp("play"))
 
 
-def test_a_gate_refuses_old_kernels_and_hosts_that_do_not_answer_with_files_for_pipelines(play):
-    assert play.run() != 0
-    assert "Refused: gone, old. The reasons are above and in " in play.said
+def test_a_strict_gate_refuses_and_writes_files_for_pipelines(play):
+    assert play.run(kernel_preflight_fail_on_unknown=True) != 0
+    assert "Refused: bare, gone, old. The reasons are above and in " in play.said
     assert "| good | 6.12.117+deb13-amd64 | Cilium 1.20.2 +wireguard | yes" in play.said
     verdicts = {host: [profile["verdict"] for profile in result.get("profiles", [])] for host, result in play.told.items()}
     assert verdicts == {"good": ["supported"], "old": ["unsupported"], "bare": ["unknown"], "gone": []}
@@ -123,8 +123,3 @@ def test_a_gate_lets_pass_what_is_supported_or_unknown(play):
     assert play.run(kernel_preflight_hosts="good,bare") == 0, play.said
     assert sorted(play.told) == ["bare", "good"]
     assert "1 of 2 verdicts supported, 1 unknown. No host is refused." in play.said
-
-
-def test_a_strict_gate_refuses_what_is_unknown(play):
-    assert play.run(kernel_preflight_hosts="good,bare", kernel_preflight_fail_on_unknown=True) != 0
-    assert "Refused: bare." in play.said
