@@ -96,10 +96,10 @@ def find_config(root: Path, release: str, running: bool) -> tuple[str, dict[str,
 
 
 def module_folder(root: Path, release: str) -> Path | None:
-    """The folder of a kernel's modules that has an index."""
+    """The folder of a kernel's modules."""
     for name in ("lib/modules", "usr/lib/modules"):
         folder = root / name / release
-        if (folder / "modules.dep").exists() or (folder / "modules.builtin").exists():
+        if (folder / "modules.dep").exists() or (folder / "kernel").is_dir():
             return folder
     return None
 
@@ -111,12 +111,20 @@ def module_names(text: str) -> set[str]:
     return {match.group(1).replace("-", "_") for match in found if match}
 
 
+def installed_modules(folder: Path) -> set[str]:
+    """Names of the modules below a folder, by the index that depmod makes, or by the files where it has not run yet."""
+    index = files.read_text(folder / "modules.dep")
+    if index is None:
+        index = "\n".join(name for dummy, dummy2, names in os.walk(folder) for name in names)
+    return module_names(index)
+
+
 def find_modules(root: Path, release: str, running: bool) -> tuple[str, set[str]]:
-    """Where modules were found, and those that are there, loaded or built in. Without an index only what is loaded is known."""
+    """Where modules were found, and those that are there, loaded or built in. Where there is no folder only what is loaded is known."""
     folder = module_folder(root, release)
     names = set(files.names("/sys/module")) if running else set()
-    for name in ("modules.dep", "modules.builtin"):
-        names |= module_names(files.read_text(folder / name) or "") if folder else set()
+    if folder:
+        names |= installed_modules(folder) | module_names(files.read_text(folder / "modules.builtin") or "")
     return str(folder) if folder else "", names
 
 

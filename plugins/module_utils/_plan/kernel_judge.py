@@ -97,31 +97,42 @@ class Kernel:
         config: Record = self.facts.get("config") or {}
         if not config.get("source"):
             return Answer(None, "config", "the kernel's configuration was not found")
-        present = self._modules(wanted)
+        options: Record = config["options"]
 
         def look(name: str) -> tuple[bool | None, str]:
-            value = config["options"].get(name)
+            value = options.get(name)
             if value is None:
                 # Options are renamed and dissolved; only one that says so is not set.
-                return None, f"{name} is not in {config['source']}"
-            if value == "m" and present is not None and present.met is False:
-                return False, f"{name}=m, but {present.detail}"
+                return None, f"{name} is not mentioned"
             return value != "n", f"{name}={value}" if value != "n" else f"{name} is not set"
 
-        return Answer(*self._combined(wanted.config, look, "config"))
+        met, by, detail = self._combined(wanted.config, look, "config")
+        if met is None:
+            detail = f"{detail} in {config['source']}"
+        as_module = any(options.get(name) == "m" for entry in wanted.config for name in alternatives(entry))
+        present = self._modules(wanted) if met and as_module else None
+        if present is not None and present.met is False:
+            # Built, but in a package that is not installed.
+            return Answer(False, by, f"built as modules, but there is {present.detail}")
+        return Answer(met, by, detail)
 
     def _modules(self, wanted: Requirement) -> Answer | None:
         if not wanted.modules:
             return None
         modules: Record = self.facts.get("modules") or {}
-        known = bool(modules.get("source"))
+        source = modules.get("source")
 
         def look(name: str) -> tuple[bool | None, str]:
             if name.replace("-", "_") in modules.get("found", ()):
                 return True, f"module {name} is there"
-            return (False, f"module {name} is not in {modules['source']}") if known else (None, f"modules were not found, {name} is not loaded")
+            return (False, f"no {name}") if source else (None, f"{name} is not loaded")
 
-        return Answer(*self._combined(wanted.modules, look, "modules"))
+        met, by, detail = self._combined(wanted.modules, look, "modules")
+        if met is False:
+            detail = f"{detail} in {source}"
+        elif met is None:
+            detail = f"{detail}, and no modules were found on disk"
+        return Answer(met, by, detail)
 
     @staticmethod
     def _combined(entries: t.Iterable[str], look: t.Callable[[str], tuple[bool | None, str]], by: str) -> tuple[bool | None, str, str]:

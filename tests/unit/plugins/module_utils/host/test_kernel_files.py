@@ -119,6 +119,17 @@ def test_names_of_modules_in_every_packing():
     assert kernel_files.module_names(text) == {"a_b", "c", "d", "e"}
 
 
+def test_modules_that_no_index_lists_yet_are_found_by_their_files(tmp_path):
+    root = image(tmp_path, "6.1.0", builtin=["net/xt_set"])
+    folder = root / "lib" / "modules" / "6.1.0"
+    (folder / "modules.dep").unlink()
+    # Not even a folder of modules: nothing can be said of those that are not built in.
+    assert kernel_files.find_modules(root, "6.1.0", running=False) == ("", set())
+    (folder / "kernel" / "net").mkdir(parents=True)
+    (folder / "kernel" / "net" / "vxlan.ko.zst").write_bytes(b"")
+    assert kernel_files.find_modules(root, "6.1.0", running=False) == (str(folder), {"vxlan", "xt_set"})
+
+
 def test_the_configuration_that_the_kernel_carries_comes_first(tmp_path):
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc" / "config.gz").write_bytes(gzip.compress(CONFIG.encode()))

@@ -66,11 +66,18 @@ def test_features_count_before_versions(about, met, by):
 
 def test_an_option_that_is_not_mentioned_is_unknown_and_says_so():
     record, result = judged({"config": ["CONFIG_GONE"]}, facts(config={"CONFIG_OTHER": "y"}))
-    assert (record["met"], record["detail"]) == ("unknown", "config: CONFIG_GONE is not in /boot/config")
+    assert (record["met"], record["detail"]) == ("unknown", "config: CONFIG_GONE is not mentioned in /boot/config")
     assert result["profiles"][0]["verdict"] == "unknown"
     (finding,) = result["findings"]
     assert (finding["id"], finding["severity"]) == ("mine-it-unknown", "warning")
     assert result["passed"] is True and result["required_actions"] == []
+
+
+def test_what_is_missing_is_told_once_however_many_options_want_it():
+    wanted = {"config": ["CONFIG_A", "CONFIG_B"], "modules": ["a|a2", "b", "c"]}
+    record, dummy = judged(wanted, facts(config={"CONFIG_A": "m", "CONFIG_B": "y"}, modules=["b"]))
+    assert (record["met"], record["by"], record["detail"]) == ("no", "config", "built as modules, but there is no a and no a2; no c in /lib/modules")
+    assert judged(wanted, facts(config={"CONFIG_A": "y", "CONFIG_B": "y"}, modules=[]))[0]["met"] == "yes"
 
 
 def test_without_any_facts_nothing_passes_and_nothing_fails():
