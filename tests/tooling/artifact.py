@@ -20,7 +20,7 @@ from tooling.tree import COLLECTION
 
 WANTED = ("README.md", "COPYING", "MANIFEST.json", "FILES.json", "meta/runtime.yml", "playbooks", "plugins", "roles")
 UNWANTED = ("tests", "molecule", "extensions", "build", ".ansible-lint", ".ci", ".config", ".yamllint", "Makefile", "pyproject.toml")
-KINDS = {"module": "plugins/modules", "filter": "plugins/filter"}
+KINDS = {"module": "plugins/modules", "filter": "plugins/filter", "test": "plugins/test"}
 
 
 def run(words: list[str], folder: Path, variables: dict[str, str]) -> str:
@@ -63,7 +63,8 @@ def main(tree: Path) -> int:
             found = documented(folder, kind, variables)
             problems += [f"{kind} {plugin}: ansible-doc does not find it after the installation" for plugin in sorted(files - found)]
             print(f"{len(found)} of {kind}: {', '.join(sorted(found))}")
-        run(["ansible-playbook", "--syntax-check", "--inventory", "localhost,", "podnet.cni.migrate_to_calico"], folder, variables)
+        for playbook in ("migrate_to_calico", "kernel_preflight"):
+            run(["ansible-playbook", "--syntax-check", "--inventory", "localhost,", f"podnet.cni.{playbook}"], folder, variables)
         print(f"{artifact.name}: {artifact.stat().st_size} bytes")
     print("\n".join(problems))
     return 1 if problems else 0

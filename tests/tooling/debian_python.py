@@ -70,7 +70,8 @@ def mirror_of(targets: str) -> str | None:
     return None
 
 
-def _mirror() -> str:
+def mirror() -> str:
+    """Where apt gets Debian from: C(PODNET_DEBIAN_MIRROR), what it is configured with, or the usual place."""
     command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)", "Created-By: Packages"]
     told = os.environ.get("PODNET_DEBIAN_MIRROR") or mirror_of(_run(command).stdout)
     return told or "http://deb.debian.org/debian/"
@@ -91,7 +92,7 @@ def _unpack(suite: str, package: str, apt: Path, root: Path) -> None:
     for name in ("state/lists/partial", "cache/archives/partial"):
         (apt / name).mkdir(parents=True)
     (apt / "status").touch()
-    (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n")
+    (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n")
     options = {
         "Dir::Etc::sourcelist": str(apt / "sources.list"),
         "Dir::Etc::sourceparts": "-",

@@ -11,6 +11,7 @@ import subprocess
 import typing as t
 
 PROGRAMS: t.Mapping[str, str] = {
+    "bpftool": "bpftool",
     "git": "git",
     "ip": "iproute2",
     "ipset": "ipset",

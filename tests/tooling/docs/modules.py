@@ -16,8 +16,9 @@ from tooling.places import ROOT
 
 MODULES = ROOT / "plugins" / "modules"
 FILTERS = ROOT / "plugins" / "filter"
+TESTS = ROOT / "plugins" / "test"
 ROOMS: t.Mapping[str, tuple[str, ...]] = {
-    "Read": ("cni_facts",),
+    "Read": ("cni_facts", "kernel_check"),
     "Act on a node": ("node_evict", "cni_switch", "flannel_remove", "calico_remove"),
     "Act on the cluster": ("calico_install", "calico_ipam", "calico_bgp_peer", "flannel_uninstall", "calico_uninstall", "flannel_restore"),
     "Prove": ("calico_fabric_probe", "cni_probe"),
@@ -74,8 +75,15 @@ def _module(name: str) -> str:
 
 def _filters() -> str:
     rows = ["## Filters\n", "The judge of the roles, as filters: facts in, a plan or findings out. Nothing is read or changed.\n"]
-    rows += ["| filter | what it does |", "| --- | --- |"]
-    for path in sorted(FILTERS.glob("*.yml")):
+    rows += _overview("filter", FILTERS)
+    rows += ["", "## Tests\n", "For conditions in playbooks, behind `is`.\n", *_overview("test", TESTS)]
+    return "\n".join(rows) + "\n"
+
+
+def _overview(kind: str, folder: Path) -> list[str]:
+    """A table of the plugins of a folder."""
+    rows = [f"| {kind} | what it does |", "| --- | --- |"]
+    for path in sorted(folder.glob("*.yml")):
         about = yaml.safe_load(path.read_text(encoding="utf-8"))["DOCUMENTATION"]
         rows.append(f"| `{about['name']}` | {markdown(about['short_description'])} |")
-    return "\n".join(rows) + "\n"
+    return rows

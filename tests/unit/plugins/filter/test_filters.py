@@ -13,11 +13,15 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.podnet.cni.plugins.filter import arguments, plan
+from ansible_collections.podnet.cni.plugins.filter import arguments, kernel, plan
 from ansible_collections.podnet.cni.tests.unit.fixtures.facts import Lab, moved_lab
 
 FOLDER = Path(plan.__file__).parent
-FILTERS: dict[str, t.Callable[..., t.Any]] = {**arguments.FilterModule().filters(), **plan.FilterModule().filters()}
+FILTERS: dict[str, t.Callable[..., t.Any]] = {
+    **arguments.FilterModule().filters(),
+    **kernel.FilterModule().filters(),
+    **plan.FilterModule().filters(),
+}
 PYTHON_TYPES = {"dict": dict, "list": list, "str": str, "int": int, "bool": bool}
 
 
@@ -32,7 +36,19 @@ def good_input(name):
     batch = {"n1": lab.nodes["n1"]}
     journal = {"run": {"run": "r"}, "nodes": {"n1": {"phase": "moved", "phases": [{"phase": "evict", "seconds": 1.5}]}}}
     hostvars = {host: {"ansible_facts": {"podnet_node": facts}} for host, facts in lab.nodes.items()}
+    profile = {
+        "name": "flannel",
+        "title": "Flannel",
+        "version": "",
+        "features_wanted": [],
+        "verdict": "supported",
+        "features": {},
+        "requirements": [],
+    }
+    checked = {"n1": {"kernel": {"release": "6.1.0"}, "profiles": [profile], "findings": [], "required_actions": [], "passed": True}}
     return {
+        "kernel_table": (checked,),
+        "kernel_junit": (checked,),
         "match_nodes": (lab.cluster, list(hostvars), hostvars),
         "block_claims": (made,),
         "plugins_of_calico": (lab.nodes["n1"], ["portmap"]),
