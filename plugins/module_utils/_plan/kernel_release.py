@@ -14,7 +14,7 @@ import operator
 import re
 import typing as t
 
-_NUMBERS = re.compile(r"\s*(\d+)\.(\d+)(?:\.(\d+))?(?:\.(\d+))?(?![.\d])")
+_NUMBERS = re.compile(r"\s*(\d+)\.(\d+)(?:\.(\d+))?(?:\.(\d+))?")
 # Upstream and Debian; Fedora; Ubuntu's builds of upstream's kernels.
 _CANDIDATES = (re.compile(r"[-~]rc(\d+)"), re.compile(r"-0\.rc(\d+)(?=\.)"), re.compile(r"-\d+rc(\d+)(?=-)"))
 _DEBIAN_BACKPORT = re.compile(r"-0\.(?:bpo|deb\d+)\.(\d+)")
@@ -90,7 +90,6 @@ class Release:
         self.text = text.strip()
         parts = [int(part or 0) for part in found.groups()]
         self.numbers = (parts[0], parts[1], parts[2], parts[3])
-        self.told = sum(part is not None for part in found.groups())
         self.rest = text[found.end() :].strip()
         self.candidate, behind = self._read_candidate()
         self.build = self._read_build(behind)

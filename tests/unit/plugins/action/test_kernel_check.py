@@ -82,7 +82,10 @@ class Play:
         }
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         hosts = {name: {**local, "kernel_preflight_root": str(root)} for name, root in roots.items()}
-        hosts["gone"] = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+        # 255 is what ssh ends with when it cannot connect.
+        (folder / "ssh").write_text("#!/bin/sh\nexit 255\n")
+        (folder / "ssh").chmod(0o755)
+        hosts["gone"] = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_ssh_executable": str(folder / "ssh")}
         (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
 
     def run(self, **variables):
