@@ -28,4 +28,4 @@ def create(name: str, address: str, mtu: int) -> None:
     ]
     commands.run(["ip", "-batch", "-"], stdin="\n".join(lines) + "\n")
     router_advertisements = f"net.ipv6.conf.{name.replace('.', '/')}.accept_ra"
-    sysctl.write({setting: "0" for setting in sysctl.read([router_advertisements])})
+    sysctl.write(dict.fromkeys(sysctl.read([router_advertisements]), "0"))

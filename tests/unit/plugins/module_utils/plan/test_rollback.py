@@ -12,7 +12,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan import gate, node
 from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import InvalidSettings
 from ansible_collections.podnet.cni.tests.unit.fixtures.facts import Lab, moved_lab
 
-
 REMOVAL = ["bypass", "calico-daemonset", "calico-nodes", "calico-rest"]
 
 
