@@ -175,12 +175,26 @@ def test_requests_under_way_at_the_end_are_waited_for(tmp_path):
     asyncio.run(body())
 
 
+async def accepted(listening):
+    """The next connection of a prober in this event loop, which may have given up one or more before it is accepted."""
+    listening.settimeout(0.05)
+    for _try in range(400):
+        try:
+            connection, _address = listening.accept()
+        except TimeoutError:
+            await asyncio.sleep(0.01)
+        else:
+            connection.settimeout(10)
+            return connection
+    raise AssertionError("no connection came")
+
+
 def test_an_answer_after_the_timeout_is_a_failure(tmp_path):
     async def body():
         with listener() as slow:
             async with Session(tmp_path, [tcp_target(slow)]) as session:
                 await until(lambda: session.probes["clusterip"]._waiting)
-                connection, _address = slow.accept()
+                connection = await accepted(slow)
                 with connection:
                     await until(lambda: session.statistics["clusterip"].failed >= 1)
                     with pytest.raises(ConnectionResetError):
@@ -198,7 +212,7 @@ def test_time_in_which_the_prober_did_not_run_is_not_the_networks(tmp_path):
             async with Session(tmp_path, [tcp_target(slow)], timeout_ms=1000) as session:
                 statistics = session.statistics["clusterip"]
                 await until(lambda: len(session.probes["clusterip"]._waiting) >= 2)
-                connection, _address = slow.accept()
+                connection = await accepted(slow)
                 connection.send(b"host\n")
                 connection.close()
                 time.sleep(1.2)  # the whole process: the answer waits in the prober's socket
@@ -232,7 +246,7 @@ def test_an_answer_after_a_retransmission_is_a_failure_whatever_the_lag(tmp_path
             async with Session(tmp_path, [tcp_target(slow)], timeout_ms=1000) as session:
                 await until(lambda: session.probes["clusterip"]._waiting)
                 monkeypatch.setattr(prober, "retransmissions", lambda connection: 1)
-                connection, _address = slow.accept()
+                connection = await accepted(slow)
                 connection.send(b"host\n")
                 connection.close()
                 time.sleep(1.2)
@@ -601,9 +615,12 @@ def test_prober_program_ends_on_sigterm_with_a_summary(tmp_path, ports, running)
         paths = list((tmp_path / "out").glob("node-n1.*.summary.json"))
         return json.loads(paths[0].read_text())["kinds"][kind]["requests"] if paths else 0
 
-    wait_until(lambda: asked("clusterip") >= 10)
-    program.send_signal(signal.SIGTERM)
-    assert program.wait(3) == 0
+    try:
+        wait_until(lambda: asked("clusterip") >= 10)
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(30) == 0
+    finally:
+        program.kill()
     (found,) = (tmp_path / "out").glob("*.summary.json")
     summary = json.loads(found.read_text())
     assert (summary["id"], summary["node"], summary["ended"]) == ("node-n1", "n1", True)
