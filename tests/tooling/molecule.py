@@ -40,9 +40,10 @@ SCENARIOS = {
     "bad_router": "bad-router",
     "broken": "default",
     "rollback": "default",
+    "faults": "default",
 }
 """The topology of each scenario, in the order in which they can follow each other on one lab, or need a new one."""
-LONG = ("rollback",)
+LONG = ("rollback", "faults")
 """Only run when they are named: C(make test-faults)."""
 
 

@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("break-twice", help="break a migration on purpose, twice, and run it to its end")
     commands.add_parser("there-and-back", help="move nodes to Calico, back to Flannel, and to Calico for good")
     commands.add_parser("make-account", help="apply docs/examples/rbac.yml, and write a kubeconfig of its account")
+    commands.add_parser("faults", help="inject every fault while a playbook runs")
     commands.add_parser("start-load", help="apply the workloads, and start probers on all nodes and in pods")
     return top
 
@@ -67,6 +68,10 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
         account.make(lab)
     elif options.command == "there-and-back":
         returning.there_and_back(lab)
+    elif options.command == "faults":
+        from podnet_faults import runner  # needs this package
+
+        runner.run_all(lab)
     else:
         workloads.apply(lab)
         ProberControl(lab).start()

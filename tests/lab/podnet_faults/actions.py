@@ -1,0 +1,450 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How each fault is injected and lifted: by what a machine, a network or another person would do, never by a change of the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import typing as t
+from collections.abc import Callable
+
+from podnet_lab import network, router
+from podnet_lab.control_plane import ControlPlane
+from podnet_lab.errors import LabError
+from podnet_lab.node import NodeContainer
+from podnet_lab.process import Daemon
+from podnet_lab.shell import wait_for
+from podnet_molecule import playbook
+
+from podnet_faults.scene import CALICO_NODE, FLANNEL, Scene
+
+Action = Callable[[Scene], None]
+BACK_SECONDS = 120.0
+CRASHES = "podnet-lab-crashes"
+"""Unit on a node that ends a program again and again."""
+ADMINISTRATOR = "kubernetes-admin"
+"""The user of the kubeconfig that the playbooks use."""
+
+
+def nothing(_scene: Scene) -> None:
+    """For faults that end by themselves."""
+
+
+# -- SSH and the controller
+
+
+def end_ssh(scene: Scene) -> None:
+    """Stop the node's SSH server and end its sessions; nothing else on the node is touched."""
+    scene.on(scene.node, "systemctl stop ssh.socket ssh 2>/dev/null; for p in $(pgrep -x sshd); do kill -KILL $p; done; ! pgrep -x sshd", check=False)
+
+
+def start_ssh(scene: Scene) -> None:
+    """Start it again."""
+    scene.on(scene.node, "systemctl start ssh")
+
+
+def silence_ssh(scene: Scene) -> None:
+    """Drop every packet of SSH's at the node, so that connections neither end nor answer."""
+    scene.on(scene.node, "iptables -I INPUT -p tcp --dport 22 -j DROP")
+
+
+def answer_ssh(scene: Scene) -> None:
+    """Let packets through again."""
+    scene.on(scene.node, "iptables -D INPUT -p tcp --dport 22 -j DROP")
+
+
+def kill_controller(scene: Scene) -> None:
+    """SIGKILL for ansible-playbook and all of its processes."""
+    if scene.process is None:
+        raise LabError("there is no run to kill")
+    os.killpg(scene.process.pid, signal.SIGKILL)
+    scene.process.wait()
+
+
+def second_run(scene: Scene, *before: str) -> None:
+    """Start the same playbook a second time, and keep how it ended."""
+    command = [*before, *playbook.command(scene.lab.inventory, {"podnet_confirm": True, "podnet_remove_flannel": False, "podnet_settle_seconds": 10})]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    scene.memory.update(second_code=done.returncode, second_output=done.stdout)
+
+
+def second_run_an_hour_ahead(scene: Scene) -> None:
+    """The second run's clock is an hour ahead (libfaketime)."""
+    second_run(scene, "faketime", "-f", "+1h")
+
+
+# -- Nodes
+
+
+def reboot(scene: Scene) -> None:
+    """Power off and on: all processes end at once, and links, routes, rules and what is in memory are gone; the disk stays."""
+    node = next(item for item in scene.lab.nodes if item.name == scene.node)
+    container = NodeContainer(scene.lab.topology, node, scene.lab.state)
+    scene.lab.podman.run("kill", node.container)
+    wait_for(f"the end of {node.container}", 30, lambda: not container.running(), pause=0.1)
+    scene.lab.run_in("tor", ["ip", "netns", "delete", node.netns])
+    network.create(scene.lab.topology)
+    scene.lab.podman.start(container.log, "start", node.container)
+    container.wait_booted()
+
+
+def restart(unit: str) -> Action:
+    """Restart a service of the node once."""
+
+    def action(scene: Scene) -> None:
+        scene.on(scene.node, f"systemctl restart {unit}")
+
+    return action
+
+
+def stop(unit: str) -> Action:
+    """Stop a service of the node."""
+
+    def action(scene: Scene) -> None:
+        scene.on(scene.node, f"systemctl stop {unit}")
+
+    return action
+
+
+def start(unit: str) -> Action:
+    """Start it again."""
+
+    def action(scene: Scene) -> None:
+        scene.on(scene.node, f"systemctl start {unit}")
+
+    return action
+
+
+def end_once(program: str) -> Action:
+    """SIGKILL for a program in a pod of the node; its container is started again."""
+
+    def action(scene: Scene) -> None:
+        scene.on(scene.node, f"pkill -KILL -x {program}")
+
+    return action
+
+
+def crash_loop(program: str) -> Action:
+    """SIGKILL for a program in a pod of the node as often as it starts, so that the kubelet waits longer each time."""
+
+    def action(scene: Scene) -> None:
+        loop = f"while sleep 0.5; do pkill -KILL -x {program}; done"
+        scene.on(scene.node, f"systemd-run --quiet --collect --unit={CRASHES} sh -c '{loop}'")
+
+    return action
+
+
+def end_crash_loop(path: str) -> Action:
+    """Let it run, and wait until its DaemonSet is Ready everywhere; the kubelet's longer and longer pauses are cut short by new pods."""
+
+    def action(scene: Scene) -> None:
+        scene.on(scene.node, f"systemctl stop {CRASHES}")
+        daemonset = scene.api.get(path)
+        labels = ",".join(f"{key}={value}" for key, value in daemonset["spec"]["selector"]["matchLabels"].items())
+        namespace = daemonset["metadata"]["namespace"]
+        for pod in scene.api.items(f"/api/v1/namespaces/{namespace}/pods", labelSelector=labels):
+            if pod["spec"].get("nodeName") == scene.node:
+                scene.api.delete(f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}")
+        wait_ready(scene, path)
+
+    return action
+
+
+def wait_ready(scene: Scene, path: str) -> None:
+    """Wait until a DaemonSet is Ready on every node."""
+
+    def ready() -> bool:
+        status = scene.api.get(path)["status"]
+        return bool(status["desiredNumberScheduled"] == status.get("numberReady") == status.get("updatedNumberScheduled"))
+
+    wait_for(f"Ready of {path}", BACK_SECONDS, ready, pause=0.5)
+
+
+def fill_disk(scene: Scene) -> None:
+    """Mount a small full file system where the collection writes on the node."""
+    scene.on(
+        scene.node,
+        "mkdir -p /var/lib/podnet && mount -t tmpfs -o size=16k,nr_inodes=8 full /var/lib/podnet && { cat /dev/zero > /var/lib/podnet/full; true; }"
+        " 2>/dev/null",
+    )
+
+
+def empty_disk(scene: Scene) -> None:
+    """Take it away."""
+    scene.on(scene.node, "umount /var/lib/podnet")
+
+
+# -- Control plane
+
+
+def _daemon(scene: Scene, name: str) -> Daemon:
+    """A process of the control plane, as it was started."""
+    folder = scene.lab.state / "control-plane"
+    record = json.loads((folder / f"{name}.pid").read_text(encoding="utf-8")) if (folder / f"{name}.pid").exists() else {"command": [name]}
+    return Daemon(name, scene.lab.topology.netns("cp"), record["command"], folder, scene.lab.logs)
+
+
+def end_api(scene: Scene) -> None:
+    """SIGKILL for the API server."""
+    daemon = _daemon(scene, "kube-apiserver")
+    pid = daemon.pid()
+    if pid is None:
+        raise LabError("the API server does not run")
+    scene.memory["api"] = daemon
+    os.kill(pid, signal.SIGKILL)
+
+
+def start_api(scene: Scene) -> None:
+    """Start it again."""
+    scene.memory["api"].start()
+    wait_for("an answer of the API server", BACK_SECONDS, lambda: scene.api.request("GET", "/readyz") == "ok")
+
+
+def pause_etcd(scene: Scene) -> None:
+    """SIGSTOP for etcd, which has one member here: nobody leads while it stands still."""
+    pid = _daemon(scene, "etcd").pid()
+    if pid is None:
+        raise LabError("etcd does not run")
+    scene.memory["etcd"] = pid
+    os.kill(pid, signal.SIGSTOP)
+
+
+def go_on_etcd(scene: Scene) -> None:
+    """SIGCONT."""
+    os.kill(scene.memory["etcd"], signal.SIGCONT)
+
+
+LEVEL: dict[str, t.Any] = {
+    "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
+    "kind": "PriorityLevelConfiguration",
+    "metadata": {"name": "podnet-lab-none"},
+    "spec": {"type": "Limited", "limited": {"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}},
+}
+SCHEMA: dict[str, t.Any] = {
+    "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
+    "kind": "FlowSchema",
+    "metadata": {"name": "podnet-lab-none"},
+    "spec": {
+        "priorityLevelConfiguration": {"name": "podnet-lab-none"},
+        "matchingPrecedence": 1,
+        "rules": [
+            {
+                "subjects": [{"kind": "User", "user": {"name": ADMINISTRATOR}}],
+                "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}],
+                "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+            }
+        ],
+    },
+}
+FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
+HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+HOOK: dict[str, t.Any] = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingWebhookConfiguration",
+    "metadata": {"name": "podnet-lab-broken"},
+    "webhooks": [
+        {
+            "name": "broken.podnet.lab",
+            "clientConfig": {"url": "https://127.0.0.1:9/"},
+            "failurePolicy": "Fail",
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+            "timeoutSeconds": 2,
+            "rules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"], "scope": "*"}],
+            "matchConditions": [{"name": "playbook", "expression": f"request.userInfo.username == '{ADMINISTRATOR}'"}],
+        }
+    ],
+}
+
+
+def answer_429(scene: Scene) -> None:
+    """Give the playbook's user a priority level that has room for no request: the API server itself answers 429."""
+    scene.api.request("POST", f"{FLOW}/prioritylevelconfigurations", body=LEVEL)
+    scene.api.request("POST", f"{FLOW}/flowschemas", body=SCHEMA)
+
+
+def no_429(scene: Scene) -> None:
+    """Take it away."""
+    scene.api.delete(f"{FLOW}/flowschemas/podnet-lab-none")
+    scene.api.delete(f"{FLOW}/prioritylevelconfigurations/podnet-lab-none")
+
+
+def answer_500(scene: Scene) -> None:
+    """Register an admission webhook that nobody serves, for the playbook's user: the API server itself answers 500 to every write."""
+    scene.api.request("POST", HOOKS, body=HOOK)
+
+
+def no_500(scene: Scene) -> None:
+    """Take it away."""
+    scene.api.delete(f"{HOOKS}/podnet-lab-broken")
+
+
+# -- Router
+
+
+def drop_sessions(scene: Scene) -> None:
+    """Take all BGP sessions of the router down, as an administrator would."""
+    router.control(scene.lab.state, "disable all")
+
+
+def take_up_sessions(scene: Scene) -> None:
+    """And up again."""
+    router.control(scene.lab.state, "enable all")
+
+
+def withdraw_zone(scene: Scene) -> None:
+    """Make the router send no route from the last zone any more; its sessions stay."""
+    config = scene.lab.state / "router" / "bird.conf"
+    text = config.read_text(encoding="utf-8")
+    scene.memory["router"] = text
+    subnet = scene.lab.topology.zones[-1].subnet
+    config.write_text(text.replace("filter to_nodes {\n", f"filter to_nodes {{\n  if from ~ {subnet} then reject;\n", 1), encoding="utf-8")
+    said = router.control(scene.lab.state, "configure")
+    if "Reconfigur" not in said:
+        raise LabError(f"the router did not take the configuration: {said}")
+
+
+def announce_zone(scene: Scene) -> None:
+    """Send them again."""
+    (scene.lab.state / "router" / "bird.conf").write_text(scene.memory["router"], encoding="utf-8")
+    router.control(scene.lab.state, "configure")
+
+
+# -- Workloads and other people
+
+BUDGET: dict[str, t.Any] = {
+    "apiVersion": "policy/v1",
+    "kind": "PodDisruptionBudget",
+    "metadata": {"name": "never", "namespace": "demo"},
+    "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "never"}}},
+}
+
+
+def lonely_pod(scene: Scene, name: str, script: str, grace: int) -> dict[str, t.Any]:
+    """A Deployment of one pod on the node."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "demo"},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {
+                    "terminationGracePeriodSeconds": grace,
+                    "affinity": {
+                        "nodeAffinity": {
+                            "preferredDuringSchedulingIgnoredDuringExecution": [
+                                {
+                                    "weight": 100,
+                                    "preference": {
+                                        "matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [scene.node]}]
+                                    },
+                                }
+                            ]
+                        }
+                    },
+                    "containers": [
+                        {"name": "main", "image": "localhost/podnet-lab-tools:1", "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", script]}
+                    ],
+                },
+            },
+        },
+    }
+
+
+def add_lonely(scene: Scene, name: str, script: str, grace: int) -> None:
+    """Start such a pod, and wait until it is Ready on the node."""
+    scene.api.apply(lonely_pod(scene, name, script, grace))
+
+    def there() -> bool:
+        pods = scene.api.items("/api/v1/namespaces/demo/pods", labelSelector=f"app={name}")
+        return bool(pods) and all(pod["spec"].get("nodeName") == scene.node and pod["status"].get("phase") == "Running" for pod in pods)
+
+    wait_for(f"a pod {name} on {scene.node}", 60, there, pause=0.5)
+
+
+def calm_pod(scene: Scene) -> None:
+    """A pod that the budget is about, before the run."""
+    add_lonely(scene, "never", "trap 'exit 0' TERM; while :; do sleep 0.2; done", 5)
+
+
+def forbid_evictions(scene: Scene) -> None:
+    """A PodDisruptionBudget that allows no eviction, made after the plan."""
+    scene.api.apply(BUDGET)
+
+
+def allow_evictions(scene: Scene) -> None:
+    """Remove it and its pod."""
+    scene.api.delete("/apis/policy/v1/namespaces/demo/poddisruptionbudgets/never")
+    remove_lonely(scene, "never")
+
+
+def stubborn_pod(scene: Scene) -> None:
+    """A pod that does not end on SIGTERM and has ten minutes to do so."""
+    add_lonely(scene, "stubborn", "trap '' TERM; while :; do sleep 1; done", 600)
+
+
+def end_stubborn(scene: Scene) -> None:
+    """End it by force, as kubectl delete --force does."""
+    remove_lonely(scene, "stubborn")
+
+
+def remove_lonely(scene: Scene, name: str) -> None:
+    """Delete the Deployment and its pods at once."""
+    scene.api.delete(f"/apis/apps/v1/namespaces/demo/deployments/{name}")
+    for pod in scene.api.items("/api/v1/namespaces/demo/pods", labelSelector=f"app={name}"):
+        with contextlib.suppress(LabError):
+            scene.api.request("DELETE", f"/api/v1/namespaces/demo/pods/{pod['metadata']['name']}", {"gracePeriodSeconds": "0"})
+    wait_for(f"the end of {name}", 60, lambda: not scene.api.items("/api/v1/namespaces/demo/pods", labelSelector=f"app={name}"))
+
+
+def remember_flannel(scene: Scene) -> None:
+    """What another tool would apply: Flannel's DaemonSet as it is."""
+    item = scene.api.get(FLANNEL)
+    scene.memory["flannel"] = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {key: item["metadata"][key] for key in ("name", "namespace", "labels") if key in item["metadata"]},
+        "spec": item["spec"],
+    }
+
+
+def put_flannel_back(scene: Scene) -> None:
+    """Apply it again, as a tool does that keeps a cluster as it is written down."""
+    scene.api.apply(scene.memory["flannel"])
+
+
+def stop_tool(_scene: Scene) -> None:
+    """The tool is stopped; the DaemonSet that it made stays."""
+
+
+def end_calico_crashes(scene: Scene) -> None:
+    """End the crashes of calico-node."""
+    end_crash_loop(CALICO_NODE)(scene)
+
+
+def end_flannel_crashes(scene: Scene) -> None:
+    """End the crashes of flanneld."""
+    end_crash_loop(FLANNEL)(scene)
+
+
+# -- Nodes that come and go
+
+
+def leave(scene: Scene) -> None:
+    """The last node is switched off for good and deleted from the cluster, as an autoscaler does."""
+    node = scene.lab.nodes[-1]
+    NodeContainer(scene.lab.topology, node, scene.lab.state).remove()
+    scene.api.delete(f"/api/v1/nodes/{node.name}")
+
+
+def join(scene: Scene) -> None:
+    """A new machine joins under this name, with an empty disk."""
+    scene.lab.up()

@@ -1,0 +1,427 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The faults: each is data and names what injects it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Callable
+
+from podnet_molecule import playbook
+
+from podnet_faults import actions
+from podnet_faults.actions import Action
+from podnet_faults.scene import CALICO_NODE, FLANNEL, Scene
+
+Trigger = Callable[[Scene], bool]
+Text = tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """One row of docs/faults.md."""
+
+    id: str
+    title: str
+    point: str
+    """When it is injected, in words."""
+    when: Trigger
+    inject: Action
+    how: str
+    """What was really done in the lab, in words."""
+    expected: str
+    go_on: str
+    """What a user does afterwards."""
+    lift: Action = actions.nothing
+    hold: float | None = 0.0
+    """Seconds after which it is lifted; None for at the end of the disturbed run."""
+    code: int = 0
+    """Exit code of the disturbed run."""
+    says: Text = ()
+    """Words that have to be in its output."""
+    second_says: Text = ()
+    """Words of the second run, which has to be refused."""
+    start: str = "one"
+    """C(fresh) before Calico is there, C(one) with the first node on Flannel and the others on Calico, C(two) likewise, C(calico)."""
+    playbook: str = playbook.PLAYBOOK
+    variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    before: Action = actions.nothing
+    """Done before the run starts."""
+    by_timer: bool = False
+    """The node has to go back to Flannel by itself, while it cannot be reached."""
+    removes: bool = False
+    """Whether the run removes Flannel in the end."""
+    phase: str | None = None
+    """What the journal says of the node after the disturbed run."""
+
+
+AGAIN = "Run the same playbook again."
+QUICK = {"podnet_evict_timeout": 25, "podnet_settle_seconds": 15}
+RETURN = {"podnet_return_nodes": "n1"}
+SWITCHED = "after the switch, before the commit"
+EVICTING = "while pods are evicted"
+
+FAULTS: tuple[Fault, ...] = (
+    Fault(
+        id="image-missing",
+        title="Calico's image cannot be pulled",
+        point="while Calico is installed",
+        when=Scene.locked,
+        inject=actions.nothing,
+        how="The manifest names an image that no registry has.",
+        expected="Refused before a pod moves; the message names the image.",
+        go_on="Give a manifest with images that the nodes can pull, and run again.",
+        code=2,
+        says=("No pod was moved", "podnet-lab-missing"),
+        start="fresh",
+        variables={"podnet_calico_manifest": "@missing-image", "podnet_wait_timeout": 25},
+    ),
+    Fault(
+        id="killed-installing",
+        title="Controller killed",
+        point="while Calico is installed",
+        when=Scene.calico_starting,
+        inject=actions.kill_controller,
+        how="SIGKILL for ansible-playbook and all of its processes.",
+        expected="Nothing has moved; the next run takes the lock over at once.",
+        go_on=AGAIN,
+        code=-9,
+        start="fresh",
+    ),
+    Fault(
+        id="killed-switched",
+        title="Controller killed",
+        point=SWITCHED,
+        when=Scene.switched,
+        inject=actions.kill_controller,
+        how="SIGKILL for ansible-playbook and all of its processes.",
+        expected="The node's timer waits; the next run takes the lock over at once and finishes the node.",
+        go_on=AGAIN,
+        code=-9,
+    ),
+    Fault(
+        id="ssh-dies",
+        title="SSH to the node dies",
+        point=SWITCHED,
+        when=Scene.switched,
+        inject=actions.end_ssh,
+        how="The node's sshd and its sessions are killed, and started again when the node is back on Flannel.",
+        expected="The run stops with the node's name; the node's timer puts Flannel back without anybody's help.",
+        go_on="Repair the access to the node, run the same playbook again.",
+        lift=actions.start_ssh,
+        hold=None,
+        code=4,
+        says=("cannot be reached any more; its own timer puts Flannel back",),
+        variables={"podnet_watchdog_seconds": 20, "podnet_settle_seconds": 10},
+        by_timer=True,
+    ),
+    Fault(
+        id="two-runs",
+        title="Two runs at once",
+        point=EVICTING,
+        when=Scene.cordoned,
+        inject=actions.second_run,
+        how="The same playbook is started a second time.",
+        expected="The second is refused by the lock, with its owner and age; the first passes.",
+        go_on="Wait for the first run.",
+        second_says=("does not have the lock", "holds it, renewed"),
+    ),
+    Fault(
+        id="clock-skew",
+        title="A controller's clock is an hour ahead",
+        point=EVICTING,
+        when=Scene.cordoned,
+        inject=actions.second_run_an_hour_ahead,
+        how="The same playbook is started a second time with libfaketime, an hour ahead.",
+        expected="The second run does not take the lock for expired: its age is judged by the API server's clock.",
+        go_on="Wait for the first run.",
+        second_says=("does not have the lock", "holds it, renewed"),
+    ),
+    Fault(
+        id="api-away",
+        title="API server away for 30 s",
+        point=EVICTING,
+        when=Scene.cordoned,
+        inject=actions.end_api,
+        how="SIGKILL for kube-apiserver, started again after 30 s.",
+        expected="The run waits and passes.",
+        go_on="Nothing to do.",
+        lift=actions.start_api,
+        hold=30.0,
+        variables={"podnet_settle_seconds": 120},
+    ),
+    Fault(
+        id="api-429",
+        title="API server answers 429",
+        point=SWITCHED,
+        when=Scene.switched,
+        inject=actions.answer_429,
+        how="For 15 s a priority level without room takes all requests of the playbook's user, so that the API server itself answers 429.",
+        expected="The run waits and passes.",
+        go_on="Nothing to do.",
+        lift=actions.no_429,
+        hold=15.0,
+    ),
+    Fault(
+        id="api-500",
+        title="API server answers 500",
+        point=EVICTING,
+        when=Scene.cordoned,
+        inject=actions.answer_500,
+        how="For 15 s an admission webhook that nobody serves stands before all writes of the playbook's user, so that the API server itself answers 500.",
+        expected="The run waits and passes.",
+        go_on="Nothing to do.",
+        lift=actions.no_500,
+        hold=15.0,
+    ),
+    Fault(
+        id="etcd-leader",
+        title="etcd has no leader",
+        point=SWITCHED,
+        when=Scene.switched,
+        inject=actions.pause_etcd,
+        how="SIGSTOP for etcd for 10 s. The lab's etcd has one member, so this is not a change of leaders but a time without one.",
+        expected="The run waits and passes.",
+        go_on="Nothing to do.",
+        lift=actions.go_on_etcd,
+        hold=10.0,
+    ),
+    Fault(
+        id="node-reboot",
+        title="Node restarts",
+        point=SWITCHED,
+        when=Scene.switched,
+        inject=actions.reboot,
+        how="The container is killed, its network namespace is made anew, and it is started again.",
+        expected="The run stops. The timer did not survive: the node is left half way, and the next run finishes it.",
+        go_on=AGAIN,
+        code=4,
+        says=("cannot be reached any more",),
+        variables={"podnet_settle_seconds": 10},
+    ),
+    Fault(
+        id="kubelet-restart",
+        title="kubelet restarts",
+        point=SWITCHED,
+        when=Scene.switched,
+        inject=actions.restart("kubelet"),
+        how="systemctl restart kubelet on the node.",
+        expected="The run waits and passes.",
+        go_on="Nothing to do.",
+    ),
+    Fault(
+        id="kubelet-away",
+        title="kubelet does not run",
+        point=EVICTING,
+        when=Scene.cordoned,
+        inject=actions.stop("kubelet"),
+        how="systemctl stop kubelet, until the run has ended.",
+        expected="The run stops and names the pods that do not end; the node stays on Flannel.",
+        go_on="Repair the kubelet, run the same playbook again.",
+        lift=actions.start("kubelet"),
+        hold=None,
+        code=2,
+        says=("does not terminate", "run the same playbook again"),
+        variables=QUICK,
+        phase="failed",
+    ),
+    Fault(
+        id="containerd-restart",
+        title="containerd restarts",
+        point=SWITCHED,
+        when=Scene.switched,
+        inject=actions.restart("containerd"),
+        how="systemctl restart containerd on the node.",
+        expected="The run waits and passes.",
+        go_on="Nothing to do.",
+    ),
+    Fault(
+        id="flanneld-restart",
+        title="flanneld restarts",
+        point=EVICTING,
+        when=Scene.cordoned,
+        inject=actions.end_once("flanneld"),
+        how="SIGKILL for flanneld on the node, once.",
+        expected="The gate waits until it is Ready, and the run passes.",
+        go_on="Nothing to do.",
+    ),
+    Fault(
+        id="flanneld-crashes",
+        title="flanneld crashes again and again",
+        point=EVICTING,
+        when=Scene.cordoned,
+        inject=actions.crash_loop("flanneld"),
+        how="SIGKILL for flanneld on the node as often as it starts, until the run has ended.",
+        expected="The gate stops the run and names DaemonSet and node.",
+        go_on="Repair flanneld, run the same playbook again.",
+        lift=actions.end_flannel_crashes,
+        hold=None,
+        code=2,
+        says=("flanneld", "is not Ready there", "run the same playbook again"),
+        variables=QUICK,
+        start="two",
+    ),
+    Fault(
+        id="calico-restart",
+        title="calico-node restarts",
+        point=SWITCHED,
+        when=Scene.switched,
+        inject=actions.end_once("runsvdir"),
+        how="SIGKILL for the first process of calico-node on the node, once.",
+        expected="The gate waits until it is Ready, and the run passes.",
+        go_on="Nothing to do.",
+    ),
+    Fault(
+        id="calico-crashes",
+        title="calico-node crashes again and again",
+        point=SWITCHED,
+        when=Scene.switched,
+        inject=actions.crash_loop("runsvdir"),
+        how="SIGKILL for the first process of calico-node on the node as often as it starts, until the run has ended.",
+        expected="The run stops and names the node.",
+        go_on="Repair calico-node, run the same playbook again.",
+        lift=actions.end_calico_crashes,
+        hold=None,
+        code=2,
+        says=("calico-node is not Ready there", "run the same playbook again"),
+        variables=QUICK,
+        start="two",
+    ),
+    Fault(
+        id="router-drops-sessions",
+        title="Router drops all sessions",
+        point="between two nodes",
+        when=Scene.moved,
+        inject=actions.drop_sessions,
+        how="All protocols of the router's BIRD are disabled for 15 s.",
+        expected="Moved pods are reached through Flannel's tunnel meanwhile; the gate waits for the sessions, and the run passes.",
+        go_on="Nothing to do.",
+        lift=actions.take_up_sessions,
+        hold=15.0,
+        start="two",
+        variables={"podnet_serial": "1", "podnet_settle_seconds": 90},
+    ),
+    Fault(
+        id="zone-withdrawn",
+        title="Router withdraws the routes of a zone",
+        point=EVICTING,
+        when=Scene.cordoned,
+        inject=actions.withdraw_zone,
+        how="The router's export filter rejects what comes from zone b, until the run has ended.",
+        expected="The gate stops the run and names the missing routes.",
+        go_on="Repair the router, run the same playbook again.",
+        lift=actions.announce_zone,
+        hold=None,
+        code=2,
+        says=("block-route-missing", "run the same playbook again"),
+        variables=QUICK,
+    ),
+    Fault(
+        id="budget-allows-nothing",
+        title="A PodDisruptionBudget allows no eviction",
+        point="after the plan, before the eviction",
+        when=Scene.locked,
+        inject=actions.forbid_evictions,
+        how="A budget with maxUnavailable 0 is made once the run has the lock, and removed when it has ended.",
+        expected="The run stops and names pod and budget; the node stays on Flannel and is in service.",
+        go_on="Change the budget, run the same playbook again.",
+        before=actions.calm_pod,
+        lift=actions.allow_evictions,
+        hold=None,
+        code=2,
+        says=("demo/never", "disruption budget", "run the same playbook again"),
+        variables=QUICK,
+        phase="failed",
+    ),
+    Fault(
+        id="pod-does-not-end",
+        title="A pod does not end",
+        point="before the eviction",
+        when=Scene.locked,
+        inject=actions.nothing,
+        how="A pod ignores SIGTERM and has a grace period of 600 s; it is deleted by force when the run has ended.",
+        expected="The run stops at podnet_evict_timeout and names the pod; the node stays on Flannel and is in service.",
+        go_on="Delete the pod by force or wait, run the same playbook again.",
+        before=actions.stubborn_pod,
+        lift=actions.end_stubborn,
+        hold=None,
+        code=2,
+        says=("demo/stubborn", "does not terminate", "run the same playbook again"),
+        variables=QUICK,
+        phase="failed",
+    ),
+    Fault(
+        id="disk-full",
+        title="Disk of the node is full",
+        point=EVICTING,
+        when=Scene.cordoned,
+        inject=actions.fill_disk,
+        how="A full file system is mounted at /var/lib/podnet, where the collection writes.",
+        expected="The switch fails before it changes anything; the node stays on Flannel and is in service.",
+        go_on="Make room, run the same playbook again.",
+        lift=actions.empty_disk,
+        hold=None,
+        code=2,
+        says=("No space left on device", "run the same playbook again"),
+        variables=QUICK,
+        phase="failed",
+    ),
+    Fault(
+        id="killed-returning",
+        title="Controller killed",
+        point="while a node goes back to Flannel",
+        when=Scene.back_on_flannel,
+        inject=actions.kill_controller,
+        how="SIGKILL for ansible-playbook while rollback_to_flannel has switched the node.",
+        expected="The next run finishes the node.",
+        go_on=AGAIN,
+        code=-9,
+        playbook=playbook.ROLLBACK,
+        start="calico",
+        variables=RETURN,
+    ),
+    Fault(
+        id="node-leaves",
+        title="A node leaves the cluster",
+        point=EVICTING,
+        when=Scene.cordoned,
+        inject=actions.leave,
+        how="The last node is switched off for good, and its Node is deleted.",
+        expected="The gate tells of it.",
+        go_on="Take it out of the inventory, or let it join again; run the same playbook again.",
+        lift=actions.join,
+        hold=None,
+        code=2,
+        variables={"podnet_settle_seconds": 30},
+    ),
+    Fault(
+        id="killed-removing",
+        title="Controller killed",
+        point="while Flannel is removed",
+        when=Scene.flannel_gone,
+        inject=actions.kill_controller,
+        how="SIGKILL for ansible-playbook once Flannel's DaemonSet is gone.",
+        expected="The next run removes the rest.",
+        go_on=AGAIN,
+        code=-9,
+        start="calico",
+        removes=True,
+        before=actions.remember_flannel,
+    ),
+    Fault(
+        id="flannel-put-back",
+        title="Another tool puts Flannel back",
+        point="after Flannel was removed",
+        when=Scene.flannel_gone,
+        inject=actions.nothing,
+        how="The DaemonSet is applied again once it is gone.",
+        expected="The run stops and says that Flannel came back.",
+        go_on="Stop the tool, run the same playbook again.",
+        code=2,
+        start="calico",
+        removes=True,
+    ),
+)
+USED = (CALICO_NODE, FLANNEL)

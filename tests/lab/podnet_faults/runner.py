@@ -1,0 +1,185 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries the faults out, one after the other on one lab, and writes down what happened."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import time
+import typing as t
+from collections.abc import Iterable
+
+from podnet_lab.cluster_api import ClusterApi
+from podnet_lab.errors import LabError
+from podnet_lab.lab import Lab
+from podnet_lab.prober_control import ProberControl
+from podnet_lab.shell import wait_for
+from podnet_molecule import breaking, playbook, results, returning
+
+from podnet_faults import catalogue
+from podnet_faults.address_watch import AddressWatch
+from podnet_faults.catalogue import Fault
+from podnet_faults.scene import Scene
+
+KEPT = {"podnet_confirm": True, "podnet_remove_flannel": False}
+TRIGGER_SECONDS = 240.0
+RUN_SECONDS = 420.0
+TIMER_SECONDS = 90.0
+RETURNED = {"one": 1, "two": 2, "calico": 0}
+RESULTS = "faults.json"
+MESSAGE = re.compile(r'"?msg"?: "?((?:[^"\\]|\\.)+)')
+
+Record = dict[str, t.Any]
+
+
+def last_message(output: str) -> str:
+    """What the run said last when it failed; empty when it did not."""
+    found = MESSAGE.findall(output)
+    return " ".join(found[-1].replace('\\"', '"').split()) if found else ""
+
+
+def sides(nodes: t.Mapping[str, Record], pods: t.Mapping[str, t.Mapping[str, int]]) -> dict[str, str]:
+    """Where each node is: wholly on C(flannel) or C(calico), or why that is not so."""
+    found = {}
+    for name, node in nodes.items():
+        side = "flannel" if node["configuration"] == "10-flannel.conflist" else "calico"
+        other = pods[name]["calico" if side == "flannel" else "flannel"]
+        problems = [f"{other} pods on the other side"] if other else []
+        problems += ["timer armed"] if node["timer"] else []
+        problems += [] if node["schedulable"] else ["cordoned"]
+        found[name] = f"{side}: {', '.join(problems)}" if problems else side
+    return found
+
+
+class Runner:
+    """One lab, through all faults."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.api = ClusterApi(lab.state / "kubeconfigs" / "super-admin.conf", lab.topology.netns("ctl"))
+        self.records: list[Record] = []
+
+    def run(self, faults: Iterable[Fault]) -> None:
+        """Every fault from its own start."""
+        for fault in faults:
+            self.prepare(fault)
+            self.records.append(self.one(fault))
+            (results.folder() / RESULTS).write_text(json.dumps(self.records, indent=2) + "\n", encoding="utf-8")
+            print(json.dumps({key: self.records[-1][key] for key in ("id", "code", "said", "side", "end", "problem")}), flush=True)
+
+    def required(self, which: str, variables: t.Mapping[str, t.Any]) -> None:
+        """A run that has to pass, before a fault."""
+        done = playbook.run(self.lab.inventory, variables, playbook=which)
+        if done.code:
+            raise LabError(f"{which} failed with code {done.code} before a fault: {done.output[-3000:]}")
+
+    def prepare(self, fault: Fault) -> None:
+        """Bring the lab to where the fault starts."""
+        now = self.where()
+        if fault.start == "fresh":
+            return
+        names = [node.name for node in self.lab.nodes]
+        back = names[: RETURNED[fault.start]]
+        if any(now[name] != "calico" for name in names if name not in back):
+            self.required(playbook.PLAYBOOK, {**KEPT, "podnet_serial": "1"})
+            now = self.where()
+        returning_now = [name for name in back if now[name] != "flannel"]
+        if returning_now:
+            self.required(playbook.ROLLBACK, {"podnet_confirm": True, "podnet_return_nodes": returning_now})
+
+    def where(self) -> dict[str, str]:
+        """The side of each node."""
+        state = breaking.state(self.lab, self.api)
+        return sides(state["nodes"], {node.name: returning.pods_on(self.lab, node.name) for node in self.lab.nodes})
+
+    def one(self, fault: Fault) -> Record:
+        """Run, inject, lift, look, go on, look again."""
+        log = results.folder() / f"{fault.id}.log"
+        scene = Scene(self.lab, self.api, log)
+        variables = {**KEPT, **fault.variables, **({"podnet_remove_flannel": True} if fault.removes else {})}
+        if fault.playbook == playbook.ROLLBACK:
+            variables.pop("podnet_remove_flannel")
+        record: Record = {"id": fault.id, "title": fault.title, "point": fault.point, "how": fault.how, "expected": fault.expected}
+        record.update(go_on=fault.go_on, wanted_code=fault.code, problem="", second={})
+        fault.before(scene)
+        begin = time.time()
+        with AddressWatch(self.lab, self.api) as watch:
+            self.disturb(fault, scene, variables, record)
+            record["going_on"] = None
+            if fault.code:
+                more = playbook.run(self.lab.inventory, KEPT)
+                record["going_on"] = {"code": more.code, "said": last_message(more.output) if more.code else ""}
+                (results.folder() / f"{fault.id}-again.log").write_text(more.output, encoding="utf-8")
+            record["end"] = {"nodes": self.where(), "locked": breaking.state(self.lab, self.api)["locked"]}
+        record["addresses"] = watch.as_dict()
+        record["requests"] = self.requests(begin, time.time())
+        record["seconds_in_all"] = round(time.time() - begin)
+        return record
+
+    def disturb(self, fault: Fault, scene: Scene, variables: t.Mapping[str, t.Any], record: Record) -> None:
+        """The run with the fault in it."""
+        words = playbook.command(self.lab.inventory, variables, playbook=fault.playbook)
+        environment = {**os.environ, "ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false"}
+        begin = time.monotonic()
+        with open(scene.log, "wb") as output:
+            scene.process = subprocess.Popen(
+                words, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        try:
+            wait_for(fault.point, TRIGGER_SECONDS, lambda: fault.when(scene) or not scene.running(), pause=0.05)
+            if not scene.running():
+                raise LabError(f"the run ended before {fault.point}: {scene.output()[-1500:]}")
+            fault.inject(scene)
+            if fault.hold:
+                time.sleep(fault.hold)
+            if fault.hold is not None:
+                fault.lift(scene)
+            scene.process.wait(RUN_SECONDS)
+        except (LabError, subprocess.TimeoutExpired) as error:
+            record["problem"] = str(error)
+        finally:
+            if scene.running():
+                os.killpg(scene.process.pid, 9)
+                scene.process.wait()
+        text = " ".join(scene.output().replace('\\"', '"').split())
+        record.update(code=scene.process.returncode, seconds=round(time.monotonic() - begin))
+        record["said"] = last_message(scene.output()) if record["code"] > 0 else ""
+        record["missing_words"] = [word for word in fault.says if word not in text]
+        if fault.by_timer:
+            wait_for(f"{scene.node} back on Flannel by its timer", TIMER_SECONDS, scene.back_on_flannel)
+        if fault.hold is None:
+            fault.lift(scene)
+        if fault.second_says:
+            second = " ".join(scene.memory["second_output"].replace('\\"', '"').split())
+            record["second"] = {"code": scene.memory["second_code"], "said": last_message(scene.memory["second_output"])}
+            record["missing_words"] += [word for word in fault.second_says if word not in second]
+        state = breaking.state(self.lab, self.api)
+        record.update(side=self.where()[scene.node], locked=state["locked"], phase=state["phases"].get(f"node.{scene.node}.json"))
+
+    def requests(self, begin: float, end: float) -> Record:
+        """What the probers saw meanwhile."""
+        report = ProberControl(self.lab).collect()
+        seconds = [entry for entry in report.series if begin <= entry["second"] <= end]
+        failures = [failure for failure in report.failures if begin <= failure["time"] <= end]
+        return {
+            "requests": sum(counts["requests"] for entry in seconds for counts in entry["kinds"].values()),
+            "failed": len(failures),
+            "first_moments": sum(1 for failure in failures if failure.get("warmup")),
+        }
+
+
+def run_all(lab: Lab) -> None:
+    """Every fault, or those that the environment names for somebody who works on one."""
+    names = os.environ.get("PODNET_FAULTS", "").split()
+    known = {fault.id: fault for fault in catalogue.FAULTS}
+    Runner(lab).run([known[name] for name in names] if names else catalogue.FAULTS)
+
+
+def as_dict(fault: Fault) -> Record:
+    """The data of a fault."""
+    return dataclasses.asdict(fault)
