@@ -34,6 +34,8 @@ if t.TYPE_CHECKING:
 Query = t.Mapping[str, t.Any]
 FIELD_MANAGER = "podnet.cni"
 PAGE_SIZE = 500
+AWAY_FACTOR = 4.0
+"""How many times the timeout of a request a server may be away altogether: one that restarts is, and it is no reason to send a node back."""
 _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
@@ -129,12 +131,12 @@ class KubeClient:
     # -- writing
 
     def create(self, path: str, body: t.Mapping[str, t.Any], dry_run: bool = False) -> dict[str, t.Any]:
-        """Create an object in the collection (or sub-resource) at C(path). Not tried again: it may have been carried out."""
-        return self._request("POST", path, self._write_query(dry_run), body)
+        """Create an object in the collection (or sub-resource) at C(path). Only tried again when it was not sent: else it may have been done."""
+        return self._retry("POST", path, self._write_query(dry_run), body, repeatable=False)
 
     def replace(self, path: str, body: t.Mapping[str, t.Any], dry_run: bool = False) -> dict[str, t.Any]:
         """Replace the object at C(path); its resourceVersion protects the changes of others."""
-        return self._request("PUT", path, self._write_query(dry_run), body)
+        return self._retry("PUT", path, self._write_query(dry_run), body, repeatable=False)
 
     def merge_patch(self, path: str, body: t.Mapping[str, t.Any], dry_run: bool = False) -> dict[str, t.Any]:
         """Change some fields (RFC 7396); a value of None removes a field."""
@@ -148,8 +150,8 @@ class KubeClient:
         return self._retry("PATCH", path, self._write_query(dry_run), body, _STRATEGIC_PATCH)
 
     def json_patch(self, path: str, operations: t.Sequence[t.Mapping[str, t.Any]], dry_run: bool = False) -> dict[str, t.Any]:
-        """Change by operations (RFC 6902). Not tried again: operations need not be repeatable."""
-        return self._request("PATCH", path, self._write_query(dry_run), operations, _JSON_PATCH)
+        """Change by operations (RFC 6902). Only tried again when they were not sent: operations need not be repeatable."""
+        return self._retry("PATCH", path, self._write_query(dry_run), operations, _JSON_PATCH, repeatable=False)
 
     def apply(
         self, path: str, body: t.Mapping[str, t.Any], field_manager: str = FIELD_MANAGER, force: bool = True, dry_run: bool = False
@@ -215,17 +217,23 @@ class KubeClient:
         return query
 
     def _retry(
-        self, method: str, path: str, query: Query | None = None, body: t.Any = None, content_type: str = "application/json"
+        self, method: str, path: str, query: Query | None = None, body: t.Any = None, content_type: str = "application/json", repeatable: bool = True
     ) -> dict[str, t.Any]:
-        """For requests that may be repeated: again while the server is away or busy, until C(request_timeout) has passed."""
-        deadline = time.monotonic() + self._request_timeout
+        """Again while the server is busy, until C(request_timeout) has passed, or while it is away, until C(AWAY_FACTOR) times as much has.
+
+        What is not C(repeatable) is tried again only when there was no connection, so that it cannot have been carried out.
+        """
+        begin = time.monotonic()
         pause = 0.2
         while True:
             try:
                 return self._request(method, path, query, body, content_type)
             except (Unreachable, TooManyRequests) as exc:
+                if not repeatable and not (isinstance(exc, Unreachable) and exc.not_sent):
+                    raise
+                patience = self._request_timeout * (AWAY_FACTOR if exc.status == 0 else 1.0)
                 wait = max(pause, getattr(exc, "retry_after", 0.0))
-                if time.monotonic() + wait >= deadline:
+                if time.monotonic() + wait >= begin + patience:
                     raise
                 time.sleep(wait)
                 pause = min(pause * 2, 3.0)
@@ -233,7 +241,7 @@ class KubeClient:
     def _request(
         self, method: str, path: str, query: Query | None = None, body: t.Any = None, content_type: str = "application/json"
     ) -> dict[str, t.Any]:
-        from urllib3.exceptions import HTTPError
+        from urllib3.exceptions import HTTPError, NewConnectionError
 
         self.calls += 1
         headers = {"Accept": "application/json", "User-Agent": FIELD_MANAGER}
@@ -254,8 +262,10 @@ class KubeClient:
             )
         except (HTTPError, OSError) as exc:
             reason = no_answer.reason_of(exc, self._configuration.host, self._request_timeout)
-            kind = Untrusted if reason.lasting else Unreachable
-            raise kind(0, kind.__name__, reason.text, path) from exc
+            if reason.lasting:
+                raise Untrusted(0, "Untrusted", reason.text, path) from exc
+            not_sent = isinstance(exc, (NewConnectionError, ConnectionRefusedError))
+            raise Unreachable(0, "Unreachable", reason.text, path, not_sent) from exc
         if not 200 <= answer.status < 300:
             raise self._refusal(answer, path)
         try:

@@ -54,7 +54,14 @@ class Untrusted(KubeError):
 
 
 class Unreachable(KubeError):
-    """No answer: connection refused, reset or timed out, or the server answered that it is not able to serve."""
+    """No answer: connection refused, reset or timed out, or the server answered that it is not able to serve.
+
+    C(not_sent) is true when there was no connection at all, so that the request cannot have been carried out.
+    """
+
+    def __init__(self, status: int, reason: str, message: str, path: str, not_sent: bool = False) -> None:
+        super().__init__(status, reason, message, path)
+        self.not_sent = not_sent
 
 
 _BY_STATUS = {400: Invalid, 401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid}

@@ -138,7 +138,30 @@ def test_a_server_that_stays_away_is_given_up(clock):
     kube, dummy = make(OSError("refused"))
     with pytest.raises(errors.Unreachable, match="no answer from https://cluster:6443: refused"):
         kube.get("/version")
+    assert 110 < clock[0] <= 120
+
+
+def test_a_server_that_stays_busy_is_given_up_sooner(clock):
+    kube, dummy = make(Answer(503))
+    with pytest.raises(errors.Unreachable):
+        kube.get("/version")
     assert 20 < clock[0] <= 30
+
+
+def test_what_was_not_sent_may_be_tried_again(clock):
+    refused = ConnectionRefusedError("refused")
+    kube, pool = make(refused, refused, Answer(body={"n": 1}))
+    assert kube.create("/api/v1/nodes", {}) == {"n": 1}
+    assert len(pool.requests) == 3
+    assert clock[0] > 0
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_what_was_answered_is_not_sent_twice(clock, status):
+    kube, pool = make(Answer(status))
+    with pytest.raises(errors.KubeError):
+        kube.create("/api/v1/namespaces/demo/pods/web-1/eviction", {})
+    assert (len(pool.requests), clock[0]) == (1, 0.0)
 
 
 def test_what_must_not_happen_twice_is_not_tried_again():
