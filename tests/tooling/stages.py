@@ -76,7 +76,23 @@ class Plan:
         }
         mypy = ["mypy", "--cache-dir", str(cache_folder() / "lint" / "mypy")]
         plugins = [*mypy, "--python-version", "3.10", "-p", "ansible_collections.podnet.cni.plugins"]
-        rest = [*mypy, "--python-version", "3.11", "-p", "tooling", "-p", "podnet_lab", "-p", "podnet_demo", "-p", "podnet_molecule", "-p", "podnet_faults", "-p", "prober"]
+        rest = [
+            *mypy,
+            "--python-version",
+            "3.11",
+            "-p",
+            "tooling",
+            "-p",
+            "podnet_lab",
+            "-p",
+            "podnet_demo",
+            "-p",
+            "podnet_molecule",
+            "-p",
+            "podnet_faults",
+            "-p",
+            "prober",
+        ]
         rest_path = os.pathsep.join(str(part) for part in (tree, folder / "tests", folder / "tests" / "lab"))
         documentation = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "dependent", "."]
         return [

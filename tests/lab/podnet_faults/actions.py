@@ -14,7 +14,6 @@ import typing as t
 from collections.abc import Callable
 
 from podnet_lab import network, router
-from podnet_lab.control_plane import ControlPlane
 from podnet_lab.errors import LabError
 from podnet_lab.node import NodeContainer
 from podnet_lab.process import Daemon
@@ -223,7 +222,10 @@ LEVEL: dict[str, t.Any] = {
     "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
     "kind": "PriorityLevelConfiguration",
     "metadata": {"name": "podnet-lab-none"},
-    "spec": {"type": "Limited", "limited": {"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}}},
+    "spec": {
+        "type": "Limited",
+        "limited": {"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}},
+    },
 }
 SCHEMA: dict[str, t.Any] = {
     "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
@@ -343,9 +345,7 @@ def lonely_pod(scene: Scene, name: str, script: str, grace: int) -> dict[str, t.
                             "preferredDuringSchedulingIgnoredDuringExecution": [
                                 {
                                     "weight": 100,
-                                    "preference": {
-                                        "matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [scene.node]}]
-                                    },
+                                    "preference": {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [scene.node]}]},
                                 }
                             ]
                         }

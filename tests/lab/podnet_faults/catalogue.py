@@ -13,7 +13,7 @@ from podnet_molecule import playbook
 
 from podnet_faults import actions
 from podnet_faults.actions import Action
-from podnet_faults.scene import CALICO_NODE, FLANNEL, Scene
+from podnet_faults.scene import Scene
 
 Trigger = Callable[[Scene], bool]
 Text = tuple[str, ...]
@@ -170,7 +170,7 @@ FAULTS: tuple[Fault, ...] = (
         point=EVICTING,
         when=Scene.cordoned,
         inject=actions.answer_500,
-        how="For 15 s an admission webhook that nobody serves stands before all writes of the playbook's user, so that the API server itself answers 500.",
+        how="For 15 s a webhook that nobody serves stands before all writes of the playbook's user, so that the API server answers 500.",
         expected="The run waits and passes.",
         go_on="Nothing to do.",
         lift=actions.no_500,
@@ -424,4 +424,3 @@ FAULTS: tuple[Fault, ...] = (
         removes=True,
     ),
 )
-USED = (CALICO_NODE, FLANNEL)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -178,8 +177,3 @@ def run_all(lab: Lab) -> None:
     names = os.environ.get("PODNET_FAULTS", "").split()
     known = {fault.id: fault for fault in catalogue.FAULTS}
     Runner(lab).run([known[name] for name in names] if names else catalogue.FAULTS)
-
-
-def as_dict(fault: Fault) -> Record:
-    """The data of a fault."""
-    return dataclasses.asdict(fault)
