@@ -20,7 +20,7 @@ EVERY = pytest.mark.parametrize("name", FAULTS)
 @pytest.fixture(scope="module")
 def records() -> dict[str, Record]:
     found = json.loads((results.folder() / runner.RESULTS).read_text(encoding="utf-8"))
-    return {record["id"]: record for record in found}
+    return {record["id"]: record for record in found["faults"]}
 
 
 @EVERY

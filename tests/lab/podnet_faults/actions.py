@@ -47,16 +47,6 @@ def start_ssh(scene: Scene) -> None:
     scene.on(scene.node, "systemctl start ssh")
 
 
-def silence_ssh(scene: Scene) -> None:
-    """Drop every packet of SSH's at the node, so that connections neither end nor answer."""
-    scene.on(scene.node, "iptables -I INPUT -p tcp --dport 22 -j DROP")
-
-
-def answer_ssh(scene: Scene) -> None:
-    """Let packets through again."""
-    scene.on(scene.node, "iptables -D INPUT -p tcp --dport 22 -j DROP")
-
-
 def kill_controller(scene: Scene) -> None:
     """SIGKILL for ansible-playbook and all of its processes."""
     if scene.process is None:
@@ -317,7 +307,7 @@ def announce_zone(scene: Scene) -> None:
     router.control(scene.lab.state, "configure")
 
 
-# -- Workloads and other people
+# -- Workloads
 
 BUDGET: dict[str, t.Any] = {
     "apiVersion": "policy/v1",
@@ -405,26 +395,6 @@ def remove_lonely(scene: Scene, name: str) -> None:
     wait_for(f"the end of {name}", 60, lambda: not scene.api.items("/api/v1/namespaces/demo/pods", labelSelector=f"app={name}"))
 
 
-def remember_flannel(scene: Scene) -> None:
-    """What another tool would apply: Flannel's DaemonSet as it is."""
-    item = scene.api.get(FLANNEL)
-    scene.memory["flannel"] = {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {key: item["metadata"][key] for key in ("name", "namespace", "labels") if key in item["metadata"]},
-        "spec": item["spec"],
-    }
-
-
-def put_flannel_back(scene: Scene) -> None:
-    """Apply it again, as a tool does that keeps a cluster as it is written down."""
-    scene.api.apply(scene.memory["flannel"])
-
-
-def stop_tool(_scene: Scene) -> None:
-    """The tool is stopped; the DaemonSet that it made stays."""
-
-
 def end_calico_crashes(scene: Scene) -> None:
     """End the crashes of calico-node."""
     end_crash_loop(CALICO_NODE)(scene)
@@ -433,18 +403,3 @@ def end_calico_crashes(scene: Scene) -> None:
 def end_flannel_crashes(scene: Scene) -> None:
     """End the crashes of flanneld."""
     end_crash_loop(FLANNEL)(scene)
-
-
-# -- Nodes that come and go
-
-
-def leave(scene: Scene) -> None:
-    """The last node is switched off for good and deleted from the cluster, as an autoscaler does."""
-    node = scene.lab.nodes[-1]
-    NodeContainer(scene.lab.topology, node, scene.lab.state).remove()
-    scene.api.delete(f"/api/v1/nodes/{node.name}")
-
-
-def join(scene: Scene) -> None:
-    """A new machine joins under this name, with an empty disk."""
-    scene.lab.up()

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.errors import LabError
 from podnet_lab.lab import Lab
+from podnet_lab.parts import versions
 from podnet_lab.prober_control import ProberControl
 from podnet_lab.shell import wait_for
 from podnet_molecule import breaking, playbook, results, returning
@@ -66,10 +67,17 @@ class Runner:
     def run(self, faults: Iterable[Fault]) -> None:
         """Every fault from its own start."""
         for fault in faults:
-            self.prepare(fault)
-            self.records.append(self.one(fault))
-            (results.folder() / RESULTS).write_text(json.dumps(self.records, indent=2) + "\n", encoding="utf-8")
+            self.records.append(self.one(fault, self.prepare(fault)))
+            self.save()
             print(json.dumps({key: self.records[-1][key] for key in ("id", "code", "said", "side", "end", "problem")}), flush=True)
+
+    def save(self) -> None:
+        """What docs/faults.json is: what was run, when, and what happened."""
+        parts = versions()
+        about = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "nodes": len(self.lab.nodes)}
+        about.update(kubernetes=parts["kubernetes"], calico=parts["calico"])
+        text = json.dumps({"about": about, "faults": self.records}, indent=2)
+        (results.folder() / RESULTS).write_text(f"{text}\n", encoding="utf-8")
 
     def required(self, which: str, variables: t.Mapping[str, t.Any]) -> None:
         """A run that has to pass, before a fault."""
@@ -77,29 +85,31 @@ class Runner:
         if done.code:
             raise LabError(f"{which} failed with code {done.code} before a fault: {done.output[-3000:]}")
 
-    def prepare(self, fault: Fault) -> None:
-        """Bring the lab to where the fault starts."""
+    def prepare(self, fault: Fault) -> str:
+        """Bring the lab to where the fault starts; the node that it happens to."""
         now = self.where()
-        if fault.start == "fresh":
-            return
         names = [node.name for node in self.lab.nodes]
         back = names[: RETURNED[fault.start]]
+        on_flannel = [name for name in names if now[name] == "flannel"]
+        if set(now.values()) <= {"flannel", "calico"} and len(on_flannel) >= len(back) > 0:
+            return on_flannel[0]  # what an earlier fault left will do
         if any(now[name] != "calico" for name in names if name not in back):
             self.required(playbook.PLAYBOOK, {**KEPT, "podnet_serial": "1"})
             now = self.where()
         returning_now = [name for name in back if now[name] != "flannel"]
         if returning_now:
             self.required(playbook.ROLLBACK, {"podnet_confirm": True, "podnet_return_nodes": returning_now})
+        return names[0]
 
     def where(self) -> dict[str, str]:
         """The side of each node."""
         state = breaking.state(self.lab, self.api)
         return sides(state["nodes"], {node.name: returning.pods_on(self.lab, node.name) for node in self.lab.nodes})
 
-    def one(self, fault: Fault) -> Record:
+    def one(self, fault: Fault, node: str) -> Record:
         """Run, inject, lift, look, go on, look again."""
         log = results.folder() / f"{fault.id}.log"
-        scene = Scene(self.lab, self.api, log)
+        scene = Scene(self.lab, self.api, log, node)
         variables = {**KEPT, **fault.variables, **({"podnet_remove_flannel": True} if fault.removes else {})}
         if fault.playbook == playbook.ROLLBACK:
             variables.pop("podnet_remove_flannel")
@@ -173,7 +183,7 @@ class Runner:
 
 
 def run_all(lab: Lab) -> None:
-    """Every fault, or those that the environment names for somebody who works on one."""
+    """Every fault, or those that the environment names (C(PODNET_FAULTS)) for somebody who works on one."""
     names = os.environ.get("PODNET_FAULTS", "").split()
-    known = {fault.id: fault for fault in catalogue.FAULTS}
+    known = {fault.id: fault for fault in (*catalogue.FAULTS, *catalogue.UNTRIED)}
     Runner(lab).run([known[name] for name in names] if names else catalogue.FAULTS)

@@ -24,13 +24,13 @@ Memory = dict[str, t.Any]
 
 
 class Scene:
-    """The lab, the run, and what a fault has to remember until it is lifted. The first node is the one that things happen to."""
+    """The lab, the run, and what a fault has to remember until it is lifted. C(node) is the one that things happen to."""
 
-    def __init__(self, lab: Lab, api: ClusterApi, log: Path) -> None:
+    def __init__(self, lab: Lab, api: ClusterApi, log: Path, node: str) -> None:
         self.lab = lab
         self.api = api
         self.log = log
-        self.node = lab.nodes[0].name
+        self.node = node
         self.process: subprocess.Popen[bytes] | None = None
         self.memory: Memory = {}
 
