@@ -25,6 +25,8 @@ run again. Run on {date} with Kubernetes {kubernetes} and Calico {calico} by `py
 their first three seconds. *Addresses*: all along, the addresses of all live sandboxes were read from the nodes and compared with each other and
 with Calico's IPAM; what is counted are samples.
 
+Faults that are not in the table were not injected yet.
+
 | fault | injected | expected | what happened | failed requests | addresses | at the end | how to go on |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """

@@ -9,7 +9,7 @@ import re
 import typing as t
 from pathlib import Path
 
-from tooling.docs import backends, modules, plans, rbac, refusals, variables
+from tooling.docs import backends, faults, modules, plans, rbac, refusals, variables
 from tooling.places import ROOT
 
 Text = t.Callable[[], str]
@@ -17,6 +17,7 @@ Text = t.Callable[[], str]
 PAGES: t.Mapping[str, Text] = {
     "docs/examples/rbac-plan.yml": rbac.plan,
     "docs/examples/rbac.yml": rbac.whole,
+    "docs/faults.md": faults.page,
     "docs/modules.md": modules.page,
     "docs/refusals.md": refusals.page,
 }
