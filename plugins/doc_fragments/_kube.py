@@ -26,7 +26,7 @@ options:
   request_timeout:
     description:
       - Seconds that one request may take, tries included. Requests that may be repeated are tried again while the API server is too busy,
-        and four times as long while it does not answer at all, as when it restarts.
+        and twice as long while it does not answer at all, as when it restarts.
     type: float
     default: 30.0
   field_validation:

@@ -34,7 +34,7 @@ if t.TYPE_CHECKING:
 Query = t.Mapping[str, t.Any]
 FIELD_MANAGER = "podnet.cni"
 PAGE_SIZE = 500
-AWAY_FACTOR = 4.0
+AWAY_FACTOR = 2.0
 """How many times the timeout of a request a server may be away altogether: one that restarts is, and it is no reason to send a node back."""
 _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC_PATCH = "application/strategic-merge-patch+json"
