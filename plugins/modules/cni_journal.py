@@ -161,9 +161,11 @@ def without_time(record: t.Any) -> t.Any:
 class Keeper:
     """Carries out one state."""
 
-    def __init__(self, kube: KubeClient, params: t.Mapping[str, t.Any], check_mode: bool, now: t.Callable[[], datetime.datetime] = utc_now) -> None:
+    def __init__(
+        self, kube: KubeClient, params: t.Mapping[str, t.Any], check_mode: bool, now: t.Callable[[], datetime.datetime] | None = None
+    ) -> None:
         self.params = params
-        self.now = now
+        self.now = now or utc_now
         self.journal = run_journal.Journal(kube, check_mode)
         self.lock = new_lock(kube, params["run"] or "", check_mode, params["lock_seconds"], now)
         self.results: dict[str, t.Any] = {"changed": False}

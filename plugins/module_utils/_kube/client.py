@@ -9,6 +9,7 @@ objects of its models are not used, since building them costs more than the requ
 
 from __future__ import annotations
 
+import email.utils
 import json
 import os
 import time
@@ -34,6 +35,7 @@ if t.TYPE_CHECKING:
 Query = t.Mapping[str, t.Any]
 FIELD_MANAGER = "podnet.cni"
 PAGE_SIZE = 500
+LEAST_OFFSET = 5.0
 AWAY_FACTOR = 2.0
 """How many times the timeout of a request a server may be away altogether: one that restarts is, and it is no reason to send a node back."""
 _MERGE_PATCH = "application/merge-patch+json"
@@ -55,6 +57,8 @@ class KubeClient:
         self._field_validation = field_validation
         self._served: set[str] | None = None
         self.calls = 0
+        self.clock_offset = 0.0
+        """Seconds by which the API server's clock is ahead of this machine's, as far as its answers tell; small differences count as none."""
 
     @classmethod
     def from_module(cls, module: AnsibleModule) -> KubeClient:
@@ -266,6 +270,7 @@ class KubeClient:
                 raise Untrusted(0, "Untrusted", reason.text, path) from exc
             not_sent = isinstance(exc, (NewConnectionError, ConnectionRefusedError))
             raise Unreachable(0, "Unreachable", reason.text, path, not_sent) from exc
+        self.clock_offset = clock_offset(answer.headers.get("Date"), time.time())
         if not 200 <= answer.status < 300:
             raise self._refusal(answer, path)
         try:
@@ -286,6 +291,18 @@ class KubeClient:
             "have expired, or is of another cluster: renew it, or name another kubeconfig (podnet_kubeconfig) or context (podnet_context)"
         )
         return Unauthorized(error.status, error.reason, message, path)
+
+
+def clock_offset(date: str | None, now: float) -> float:
+    """Seconds by which the clock of a server that sent a C(Date) header (RFC 9110, section 6.6.1) is ahead of C(now), seconds since 1970.
+
+    The header has whole seconds, and the answer took its time, so that a difference of a few seconds counts as none.
+    """
+    try:
+        offset = email.utils.parsedate_to_datetime(date or "").timestamp() - now
+    except (TypeError, ValueError):
+        return 0.0
+    return offset if abs(offset) > LEAST_OFFSET else 0.0
 
 
 def _inside_cluster() -> bool:

@@ -221,6 +221,15 @@ class Lock:
         return True
 
 
-def new_lock(kube: KubeClient, run: str, dry_run: bool, seconds: int | None = None, now: t.Callable[[], datetime.datetime] = utc_now) -> Lock:
-    """The lock for a run of the playbook that this process belongs to; without C(seconds) a renewal keeps the duration."""
-    return Lock(kube, run, playbook_process.owner(), playbook_process.current(), seconds, playbook_process.has_ended, now, dry_run)
+def new_lock(
+    kube: KubeClient, run: str, dry_run: bool, seconds: int | None = None, now: t.Callable[[], datetime.datetime] | None = None
+) -> Lock:
+    """The lock for a run of the playbook that this process belongs to; without C(seconds) a renewal keeps the duration.
+
+    Without C(now) its age is judged by the API server's clock, since controllers whose clocks differ may share a cluster.
+    """
+
+    def server_now() -> datetime.datetime:
+        return utc_now() + datetime.timedelta(seconds=kube.clock_offset)
+
+    return Lock(kube, run, playbook_process.owner(), playbook_process.current(), seconds, playbook_process.has_ended, now or server_now, dry_run)

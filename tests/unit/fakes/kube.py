@@ -34,6 +34,7 @@ class FakeKube:
 
     def __init__(self, served=("v1", "apps/v1", "policy/v1", "crd.projectcalico.org/v1")):
         self.objects = {}
+        self.clock_offset = 0.0
         self.log = []
         self.hooks = []
         self._served = set(served)

@@ -151,3 +151,14 @@ def test_a_lock_of_this_process_names_its_owner(kube):
     assert mine.acquire()
     assert "@" in kube.objects[LEASE]["metadata"]["annotations"]["podnet.cni/owner"]
     assert mine.holder().duration == 1800
+
+
+def test_the_age_is_judged_by_the_clock_of_the_api_server(kube):
+    lock.new_lock(kube, "r1", False).acquire()
+    kube.objects[LEASE]["metadata"]["annotations"][lock.PROCESS] = ""
+    with pytest.raises(Locked):
+        lock.new_lock(kube, "r2", False).acquire()
+    kube.clock_offset = 3601.0
+    holder = lock.new_lock(kube, "r2", False).holder()
+    assert holder.expired
+    assert 3590 < holder.age < 3700
