@@ -109,6 +109,14 @@ options:
       - With O(state=absent), remove this label from all nodes.
     type: bool
     default: false
+  release:
+    description:
+      - Names of nodes whose empty blocks are given back, so that BIRD tells nobody of them any more. They stay claimed for the node, and a
+        block in which an address is in use stays as it is.
+      - For nodes whose CNI is another one now. Blackhole routes of their blocks go as well.
+    type: list
+    elements: str
+    default: []
   ignored_interfaces:
     description:
       - Interfaces whose addresses BIRD must not announce, as names or BIRD's patterns such as V(flannel.*), 1 to 15 characters.
@@ -153,6 +161,11 @@ EXAMPLES = r"""
       as_number: 64512
   delegate_to: localhost
 
+- name: Give the empty blocks of a node back that has another CNI again
+  podnet.cni.calico_ipam:
+    release: [n1]
+  delegate_to: localhost
+
 - name: Remove what only the migration needed
   podnet.cni.calico_ipam:
     state: absent
@@ -170,6 +183,12 @@ claimed:
   type: list
   elements: dict
   sample: [{node: n1, block: 10.244.1.0/26}]
+released:
+  description: Blocks that were given back because of O(release), or would be in check mode.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{node: n1, block: 10.244.1.64/26}]
 existing_claims:
   description: How many of the wanted claims were there already.
   returned: always
@@ -247,7 +266,7 @@ def option_problems(params: t.Mapping[str, t.Any]) -> list[str]:
     if params["state"] == "absent":
         problems += [
             f"{option}: '{params[option]}' is never removed by this module; leave {option} out with state=absent"
-            for option in ("pool", "claims", "strict_affinity", "max_blocks_per_host", "bgp")
+            for option in ("pool", "claims", "strict_affinity", "max_blocks_per_host", "release", "bgp")
             if params[option]
         ]
     return problems
@@ -308,7 +327,7 @@ class Ipam:
         self.store = calico_resources.store_of(kube.served())
         self.before: Object = {}
         self.after: Object = {}
-        self.results: dict[str, t.Any] = {"claimed": [], "existing_claims": 0, "labelled": [], "reserved": {}}
+        self.results: dict[str, t.Any] = {"claimed": [], "released": [], "existing_claims": 0, "labelled": [], "reserved": {}}
 
     def run(self) -> dict[str, t.Any]:
         """Carry it out and return the module's results. All reasons to refuse are looked for before the first write."""
@@ -337,6 +356,8 @@ class Ipam:
             self._labels([node for node in nodes if not wanted_names or node["metadata"]["name"] in wanted_names], calico_resources.MIGRATION_VALUE)
         if claims:
             self._claim(claims)
+        if self.params["release"]:
+            self._release()
         if self.params["pool"]:
             self._pool(pool)
 
@@ -401,6 +422,27 @@ class Ipam:
             self.results["claimed"].append({"node": node, "block": block})
             self.after.setdefault("claims", {}).setdefault(node, []).append(block)
         self.before["claims"] = {}
+
+    def _release(self) -> None:
+        """Give empty blocks of some nodes back: first BIRD stops to tell of it, then it goes.
+
+        The same as Calico's own release (projectcalico/calico:libcalico-go/lib/ipam/ipam_block_reader_writer.go releaseBlockAffinity), but that
+        the affinity stays, pending, so that no other node takes the block.
+        """
+        blocks = {item["spec"].get("cidr"): item for item in self.kube.list(calico_resources.path_of(self.store, "IPAMBlock"))}
+        for affinity in list(self.kube.list(calico_resources.path_of(self.store, "BlockAffinity"))):
+            spec = affinity["spec"]
+            block = blocks.get(spec.get("cidr"))
+            if spec.get("node") not in self.params["release"] or not block or not calico_blocks.is_empty(block["spec"]):
+                continue
+            path = calico_resources.path_of(self.store, "BlockAffinity", affinity["metadata"]["name"])
+            self.kube.merge_patch(path, {"spec": {"state": "pending"}}, dry_run=self.check_mode)
+            path = calico_resources.path_of(self.store, "IPAMBlock", block["metadata"]["name"])
+            self.kube.delete(path, uid=block["metadata"].get("uid"), dry_run=self.check_mode)
+            self.results["released"].append({"node": spec["node"], "block": spec["cidr"]})
+            self.before.setdefault("blocks", {}).setdefault(spec["node"], []).append(spec["cidr"])
+        if self.results["released"]:
+            self.after["blocks"] = {}
 
     def _ipam_config(self) -> None:
         kind = calico_resources.ipam_config_kind(self.store)
@@ -556,6 +598,7 @@ def main() -> t.NoReturn:
                 },
             },
             "node_labels": {"type": "bool", "default": False},
+            "release": {"type": "list", "elements": "str", "default": []},
             "ignored_interfaces": {"type": "list", "elements": "str", "default": []},
             "bgp": {
                 "type": "dict",

@@ -53,6 +53,11 @@ def affinity_name(node: str, cidr: str) -> str:
     return f"{node[: _LONGEST_NAME - 1 - len(block) - 13]}-{block}-{digest}"
 
 
+def is_empty(block: t.Mapping[str, t.Any]) -> bool:
+    """Whether no address of a block is in use (the specification of an IPAMBlock)."""
+    return all(entry is None for entry in block.get("allocations") or [])
+
+
 class Claims(t.NamedTuple):
     """What to do about wanted blocks: affinities to create, ones that exist, and reasons to refuse."""
 

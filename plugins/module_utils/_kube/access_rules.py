@@ -71,6 +71,8 @@ MOVE = (
     Rule("restart pods of DaemonSets", ("",), ("pods",), ("delete",)),
     Rule("begin the journal", ("",), ("configmaps",), ("create",), (), JOURNAL_NAMESPACE),
     Rule("go on with the journal", ("",), ("configmaps",), ("patch",), (JOURNAL,), JOURNAL_NAMESPACE),
+    Rule("give empty blocks of a node back that goes back to Flannel", CALICO_GROUPS, ("blockaffinities",), ("patch",)),
+    Rule("give empty blocks of a node back that goes back to Flannel", CALICO_GROUPS, ("ipamblocks",), ("delete",)),
     Rule("take the lock", ("coordination.k8s.io",), ("leases",), ("create",), (), JOURNAL_NAMESPACE),
     Rule("renew and release the lock", ("coordination.k8s.io",), ("leases",), ("update", "delete"), (JOURNAL,), JOURNAL_NAMESPACE),
     Rule("keep addresses from being given twice", CALICO_GROUPS, ("ipreservations",), ("get", "create", "patch", "delete")),

@@ -34,7 +34,7 @@ def return_steps(evict: int, restart: int, cordoned: bool) -> list[Step]:
     steps = [
         step("evict", f"Cordon it, evict {count(evict, 'pod')} as their budgets allow", evict > 0),
         step("switch", "Keep the addresses of Calico's pods from Flannel, make Flannel's CNI configuration the first one"),
-        step("restart", f"Restart {count(restart, 'pod')} of DaemonSets on Flannel's network", restart > 0),
+        step("restart", f"Restart {count(restart, 'pod')} of DaemonSets on Flannel's network, give its blocks back", restart > 0),
         step("prove", "Probe pods, Services and DNS; else make Calico's configuration the first one again"),
     ]
     return steps if cordoned else [*steps, step("uncordon", "Let pods come again")]

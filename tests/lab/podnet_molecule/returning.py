@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import time
 import typing as t
 
 from podnet_lab.cluster_api import ClusterApi
@@ -44,6 +45,7 @@ PASSING = re.compile(
     r"|^cluster nodes: . \S+ annotation flannel\.alpha\.coreos\.com/backend-data"  # a device that was made again has another link address
     r"|^\S+ (links|addresses|routes|forwarding-entries|sysctls): .*\bveth"
     r"|^\S+ (links|forwarding-entries|neighbours): .*\b(flannel|cni0\b)"
+    r"|^\S+ addresses: .*\bfe80::"
     r"|^\S+ routes: .*\b(fe80|ff00)::"
     r"|^\S+ files: .*(/var/lib/cni|/var/lib/podnet|/run/flannel)"
     r"|^\S+ (iptables-nft-save|nft): .*(KUBE-|CNI-|10\.244\.)"  # addresses of pods that were restarted
@@ -84,7 +86,9 @@ def there_and_back(lab: Lab) -> None:
     with lab.api() as api:
         for name, which, variables in steps:
             given = {**variables, "podnet_kubeconfig": str(account.path(lab))}
+            began = time.time()
             record[name] = dataclasses.asdict(playbook.run(lab.inventory, given, playbook=which))
+            record[f"time_{name}"] = [began, time.time()]
             account.make(lab)  # the rights in Flannel's namespace go with it
             record[f"after_{name}"] = seen(lab, api)
             if name in ("without_calico", "restored"):

@@ -17,6 +17,7 @@ DEFAULTS = {
     "claims": [],
     "reservations": [],
     "node_labels": False,
+    "release": [],
     "ignored_interfaces": [],
     "bgp": None,
 }
@@ -263,3 +264,26 @@ def test_a_mesh_that_nobody_decided_is_on_and_is_turned_off(cluster):
     cluster.add(f"{API}/bgpconfigurations", {"metadata": {"name": "default"}, "spec": {"asNumber": 64512}})
     assert run(cluster, {**DEFAULTS, "bgp": {"as_number": 64512, "node_mesh": False}})["changed"]
     assert cluster.objects[f"{API}/bgpconfigurations/default"]["spec"]["nodeToNodeMeshEnabled"] is False
+
+
+def block(kube, cidr, node, *allocations):
+    name = cidr.replace(".", "-").replace("/", "-")
+    kube.add(f"{API}/ipamblocks", {"metadata": {"name": name}, "spec": {"cidr": cidr, "affinity": f"host:{node}", "allocations": list(allocations)}})
+    spec = {"cidr": cidr, "node": node, "state": "confirmed"}
+    kube.add(f"{API}/blockaffinities", {"metadata": {"name": f"{node}-{name}"}, "spec": spec})
+
+
+def test_empty_blocks_of_a_node_are_given_back_and_stay_claimed(cluster):
+    block(cluster, "10.244.1.0/26", "n1", None, None)
+    block(cluster, "10.244.1.64/26", "n1", None, 0)
+    block(cluster, "10.244.2.0/26", "n2", None, None)
+    params = {**DEFAULTS, "release": ["n1"]}
+    predicted = run(cluster, params, check_mode=True)
+    assert f"{API}/ipamblocks/10-244-1-0-26" in cluster.objects
+    results = run(cluster, params)
+    assert results["released"] == predicted["released"] == [{"node": "n1", "block": "10.244.1.0/26"}]
+    assert results["diff"]["before"] == {"blocks": {"n1": ["10.244.1.0/26"]}}
+    assert sorted(path for path in cluster.objects if "ipamblocks" in path) == [f"{API}/ipamblocks/10-244-1-64-26", f"{API}/ipamblocks/10-244-2-0-26"]
+    states = {path.rsplit("/", 1)[1]: item["spec"]["state"] for path, item in cluster.objects.items() if "blockaffinities" in path}
+    assert states == {"n1-10-244-1-0-26": "pending", "n1-10-244-1-64-26": "confirmed", "n2-10-244-2-0-26": "confirmed"}
+    assert not run(cluster, params)["changed"]
