@@ -411,8 +411,7 @@ class Ipam:
         self.results["existing_claims"] = len(claims.existing)
         if not claims.create:
             return
-        definition = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{calico_resources.affinity_definition(self.store)}"
-        schema = calico_resources.affinity_schema(self.kube.get_or_none(definition))
+        schema = self._affinity_schema()
         for node, block in claims.create:
             affinity = calico_resources.pending_affinity(self.store, node, block, schema)
             try:
@@ -424,25 +423,39 @@ class Ipam:
         self.before["claims"] = {}
 
     def _release(self) -> None:
-        """Give empty blocks of some nodes back: first BIRD stops to tell of it, then it goes.
+        """Give empty blocks of some nodes back, as Calico does when it releases one, and claim them for the node at once.
 
-        The same as Calico's own release (projectcalico/calico:libcalico-go/lib/ipam/ipam_block_reader_writer.go releaseBlockAffinity), but that
-        the affinity stays, pending, so that no other node takes the block.
+        See projectcalico/calico:libcalico-go/lib/ipam/ipam_block_reader_writer.go, releaseBlockAffinity. It is the end of the affinity that makes
+        BIRD tell nobody any more: a change of its state is not looked at (confd/pkg/backends/calico/client.go).
         """
         blocks = {item["spec"].get("cidr"): item for item in self.kube.list(calico_resources.path_of(self.store, "IPAMBlock"))}
-        for affinity in list(self.kube.list(calico_resources.path_of(self.store, "BlockAffinity"))):
-            spec = affinity["spec"]
-            block = blocks.get(spec.get("cidr"))
-            if spec.get("node") not in self.params["release"] or not block or not calico_blocks.is_empty(block["spec"]):
-                continue
-            path = calico_resources.path_of(self.store, "BlockAffinity", affinity["metadata"]["name"])
-            self.kube.merge_patch(path, {"spec": {"state": "pending"}}, dry_run=self.check_mode)
-            path = calico_resources.path_of(self.store, "IPAMBlock", block["metadata"]["name"])
-            self.kube.delete(path, uid=block["metadata"].get("uid"), dry_run=self.check_mode)
-            self.results["released"].append({"node": spec["node"], "block": spec["cidr"]})
-            self.before.setdefault("blocks", {}).setdefault(spec["node"], []).append(spec["cidr"])
-        if self.results["released"]:
-            self.after["blocks"] = {}
+        empty = [
+            (affinity, blocks[affinity["spec"]["cidr"]])
+            for affinity in self.kube.list(calico_resources.path_of(self.store, "BlockAffinity"))
+            if affinity["spec"].get("node") in self.params["release"]
+            and affinity["spec"].get("cidr") in blocks
+            and calico_blocks.is_empty(blocks[affinity["spec"]["cidr"]]["spec"])
+        ]
+        if not empty:
+            return
+        schema = self._affinity_schema()
+        for affinity, block in empty:
+            node, cidr = affinity["spec"]["node"], affinity["spec"]["cidr"]
+            for kind, item in (("BlockAffinity", affinity), ("IPAMBlock", block)):
+                path = calico_resources.path_of(self.store, kind, item["metadata"]["name"])
+                self.kube.delete(path, uid=item["metadata"].get("uid"), dry_run=self.check_mode)
+            if not self.check_mode:
+                self.kube.create(
+                    calico_resources.path_of(self.store, "BlockAffinity"), calico_resources.pending_affinity(self.store, node, cidr, schema)
+                )
+            self.results["released"].append({"node": node, "block": cidr})
+            self.before.setdefault("blocks", {}).setdefault(node, []).append(cidr)
+        self.after["blocks"] = {}
+
+    def _affinity_schema(self) -> calico_resources.AffinitySchema:
+        """How this version of Calico writes BlockAffinities."""
+        definition = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{calico_resources.affinity_definition(self.store)}"
+        return calico_resources.affinity_schema(self.kube.get_or_none(definition))
 
     def _ipam_config(self) -> None:
         kind = calico_resources.ipam_config_kind(self.store)
