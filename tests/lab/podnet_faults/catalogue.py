@@ -92,7 +92,7 @@ UNTRIED: tuple[Fault, ...] = (
         hold=None,
         code=2,
         says=("cannot be reached any more over SSH; its own timer puts Flannel back", "run the same playbook again"),
-        variables={"podnet_watchdog_seconds": 20, "podnet_settle_seconds": 10},
+        variables={"podnet_watchdog_seconds": 20, "podnet_probe_timeout": 10, "podnet_settle_seconds": 10},
         by_timer=True,
     ),
     Fault(
