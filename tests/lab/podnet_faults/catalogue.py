@@ -388,6 +388,6 @@ UNTRIED: tuple[Fault, ...] = (
 )
 """Written down but not so in the lab yet, or not run to the end: only injected when named in C(PODNET_FAULTS).
 
-A fault moves from here to C(FAULTS) when it has ended as it is expected to. ssh-dies was run: when the node is the only one of its batch,
-Ansible ends the run before the gate, so that the message is SSH's and the lock stays until the next run takes it over.
+A fault moves from here to C(FAULTS) when it has ended as it is expected to. ssh-dies was run before the roles ignored that a node is unreachable:
+the timer put Flannel back, but the run ended with SSH's message and the lock was held.
 """
