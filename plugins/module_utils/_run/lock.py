@@ -221,9 +221,7 @@ class Lock:
         return True
 
 
-def new_lock(
-    kube: KubeClient, run: str, dry_run: bool, seconds: int | None = None, now: t.Callable[[], datetime.datetime] | None = None
-) -> Lock:
+def new_lock(kube: KubeClient, run: str, dry_run: bool, seconds: int | None = None, now: t.Callable[[], datetime.datetime] | None = None) -> Lock:
     """The lock for a run of the playbook that this process belongs to; without C(seconds) a renewal keeps the duration.
 
     Without C(now) its age is judged by the API server's clock, since controllers whose clocks differ may share a cluster.

@@ -13,12 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._host import calico_reader, ipset
 from ansible_collections.podnet.cni.plugins.modules import calico_remove
-from ansible_collections.podnet.cni.tests.unit.fakes.node import (  # noqa: F401
-    CALICO,
-    flannel_node,
-    node,
-    returned_node,
-)
+from ansible_collections.podnet.cni.tests.unit.fakes.node import CALICO, flannel_node, node, returned_node  # noqa: F401  # pylint: disable=unused-import
 
 # pylint: disable=redefined-outer-name
 
