@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
-READERS = {"cni_facts", "cni_probe", "cni_show"}
+READERS = {"cni_facts", "cni_probe", "cni_show", "kernel_check"}
 # Nothing brings Flannel back once they have run: the scenario migrate runs them by the playbook, and checks the result.
 RUN_BY_THE_PLAYBOOK = {"calico_uninstall", "flannel_remove", "flannel_uninstall"}
 # It has nothing to put back before the migration, and afterwards would put it back for real.
