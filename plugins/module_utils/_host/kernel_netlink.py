@@ -21,13 +21,11 @@ import struct
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._host import commands
+from ansible_collections.podnet.cni.plugins.module_utils._host import netlink_messages as messages
 
 Result = tuple[t.Optional[bool], str]
 
 _NEW_NET = 0x40000000
-_REQUEST, _ACK, _DUMP, _CREATE, _EXCLUSIVE = 1, 4, 0x300, 0x400, 0x200
-_NESTED = 0x8000
-_ERROR, _DONE = 2, 3
 _NEW_LINK, _GET_RULE, _NEW_QDISC = 16, 34, 36
 _LINK_NAME, _LINK_INFO, _INFO_KIND, _INFO_DATA = 3, 18, 1, 2
 _SUBSYSTEM_IPSET, _SUBSYSTEM_COMPAT = 6, 11
@@ -35,7 +33,7 @@ _IPSET_TYPE, _IPSET_NO_SUCH_TYPE = 13, 4098
 _ROOT, _CLSACT, _CLSACT_HANDLE = 0xFFFFFFFF, 0xFFFFFFF1, 0xFFFF0000
 _SECONDS = 5.0
 _numbers = itertools.count()
-FAMILIES = {"route": 0, "xfrm": 6, "netfilter": 12, "generic": 16, "sock_diag": 4}
+FAMILIES = {"route": 0, "xfrm": 6, "netfilter": messages.NETFILTER, "generic": 16, "sock_diag": 4}
 """Netlink protocols by name."""
 NFT_RULES = {
     "fib": "add rule inet podnet c fib daddr type local accept",
@@ -57,14 +55,6 @@ NFT_RULES = {
 """Rules with one expression each, by the name that a probe has. The table C(podnet) with the chain C(c) is there."""
 
 
-def _attribute(kind: int, data: bytes) -> bytes:
-    return struct.pack("=HH", len(data) + 4, kind) + data + bytes(-len(data) % 4)
-
-
-def _text(kind: int, value: str) -> bytes:
-    return _attribute(kind, value.encode() + b"\0")
-
-
 def _error_name(number: int) -> str:
     return errno.errorcode.get(number, str(number))
 
@@ -77,10 +67,10 @@ def _ask(protocol: int, kind: int, flags: int, body: bytes) -> int:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol) as link:
         link.settimeout(_SECONDS)
         link.bind((0, 0))
-        link.send(struct.pack("=IHHII", len(body) + 16, kind, flags | _REQUEST, 1, 0) + body)
-        answer = link.recv(65536)
-        length, answered = struct.unpack_from("=IH", answer)
-        return -struct.unpack_from("=i", answer, 16)[0] if answered == _ERROR and length >= 20 else 0
+        link.send(messages.request(kind, flags, body))
+        for answered, payload in messages.messages_of(link.recv(65536)):
+            return messages.error_of(payload) if answered == messages.ERROR and payload else 0
+    raise OSError(errno.EIO, "the kernel's answer was cut off")
 
 
 def _asked(protocol: int, kind: int, flags: int, body: bytes, yes: t.Container[int], no: t.Container[int]) -> Result:
@@ -97,31 +87,37 @@ def _asked(protocol: int, kind: int, flags: int, body: bytes, yes: t.Container[i
 def link(kind: str) -> Result:
     """Whether a device of a kind can be made."""
     data = {
-        "vxlan": _attribute(1, struct.pack("=I", 4711)) + _attribute(15, struct.pack(">H", 4789)),
-        "geneve": _attribute(6, b""),
+        "vxlan": messages.attribute(1, struct.pack("=I", 4711)) + messages.attribute(15, struct.pack(">H", 4789)),
+        "geneve": messages.attribute(6, b""),
     }.get(kind, b"")
-    info = _text(_INFO_KIND, kind) + (_attribute(_INFO_DATA | _NESTED, data) if data else b"")
+    info = messages.text(_INFO_KIND, kind) + (messages.attribute(_INFO_DATA | messages.NESTED, data) if data else b"")
     # A name of its own: a name that is taken is refused before the kernel looks at the kind. What is there already then is an equal device.
-    body = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + _text(_LINK_NAME, f"podnet{next(_numbers)}") + _attribute(_LINK_INFO | _NESTED, info)
-    return _asked(socket.NETLINK_ROUTE, _NEW_LINK, _ACK | _CREATE | _EXCLUSIVE, body, (errno.EEXIST,), (errno.EOPNOTSUPP,))
+    body = (
+        struct.pack("=BxHiII", 0, 0, 0, 0, 0)
+        + messages.text(_LINK_NAME, f"podnet{next(_numbers)}")
+        + messages.attribute(_LINK_INFO | messages.NESTED, info)
+    )
+    return _asked(
+        socket.NETLINK_ROUTE, _NEW_LINK, messages.ACKNOWLEDGE | messages.CREATE | messages.EXCLUSIVE, body, (errno.EEXIST,), (errno.EOPNOTSUPP,)
+    )
 
 
 def qdisc(kind: str) -> Result:
     """Whether the loopback device can have a queueing discipline."""
     parent, handle = (_CLSACT, _CLSACT_HANDLE) if kind == "clsact" else (_ROOT, 0)
-    body = struct.pack("=BxxxiIII", 0, socket.if_nametoindex("lo"), handle, parent, 0) + _text(1, kind)
-    return _asked(socket.NETLINK_ROUTE, _NEW_QDISC, _ACK | _CREATE, body, (), (errno.ENOENT, errno.EOPNOTSUPP))
+    body = struct.pack("=BxxxiIII", 0, socket.if_nametoindex("lo"), handle, parent, 0) + messages.text(1, kind)
+    return _asked(socket.NETLINK_ROUTE, _NEW_QDISC, messages.ACKNOWLEDGE | messages.CREATE, body, (), (errno.ENOENT, errno.EOPNOTSUPP))
 
 
 def policy_routing() -> Result:
     """Whether there are routing rules (C(CONFIG_IP_MULTIPLE_TABLES))."""
     body = struct.pack("=B11x", socket.AF_INET)
-    return _asked(socket.NETLINK_ROUTE, _GET_RULE, _DUMP, body, (), (errno.EOPNOTSUPP, errno.EAFNOSUPPORT))
+    return _asked(socket.NETLINK_ROUTE, _GET_RULE, messages.DUMP, body, (), (errno.EOPNOTSUPP, errno.EAFNOSUPPORT))
 
 
 def ipset(kind: str) -> Result:
     """Whether there are IP sets of a type, such as C(hash:ip)."""
-    body = struct.pack("=BBH", socket.AF_INET, 0, 0) + _attribute(1, b"\6") + _text(3, kind) + _attribute(5, bytes([socket.AF_INET]))
+    body = messages.generic(socket.AF_INET) + messages.attribute(1, b"\6") + messages.text(3, kind) + messages.attribute(5, bytes([socket.AF_INET]))
     return _asked(FAMILIES["netfilter"], _SUBSYSTEM_IPSET << 8 | _IPSET_TYPE, 0, body, (), (_IPSET_NO_SUCH_TYPE, errno.EINVAL))
 
 
@@ -130,8 +126,8 @@ def xtables(kind: str, name: str) -> Result:
 
     A kernel without that way says nothing about the legacy one.
     """
-    body = struct.pack("=BBH", socket.AF_INET, 0, 0) + _text(1, name) + _attribute(2, bytes(4))
-    body += _attribute(3, struct.pack(">I", 1 if kind == "xt_target" else 0))
+    body = messages.generic(socket.AF_INET) + messages.text(1, name) + messages.attribute(2, bytes(4))
+    body += messages.attribute(3, struct.pack(">I", 1 if kind == "xt_target" else 0))
     return _asked(FAMILIES["netfilter"], _SUBSYSTEM_COMPAT << 8, 0, body, (errno.EPROTONOSUPPORT,), (errno.ENOENT,))
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._host import calico_reader, ipset
+from ansible_collections.podnet.cni.plugins.module_utils._host import calico_reader, netlink_messages
 from ansible_collections.podnet.cni.plugins.modules import calico_remove
 from ansible_collections.podnet.cni.tests.unit.fakes.node import CALICO, flannel_node, node, returned_node  # noqa: F401  # pylint: disable=unused-import
 
@@ -198,7 +198,7 @@ def test_a_set_that_somebody_else_uses_is_told(returned_node):  # noqa: F811
 
 @pytest.mark.parametrize("data", [b"", b"\x10\0\0\0", b"\0" * 16])
 def test_answers_that_end_early_are_no_endless_loop(data):
-    assert list(ipset.messages_of(data)) == []
+    assert list(netlink_messages.messages_of(data)) == []
 
 
 def test_mounts_below_a_folder_are_found_deepest_first(tmp_path):
