@@ -213,7 +213,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._host import (
     ipset,
     processes,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._host.undo import Undo, remove_paths
+from ansible_collections.podnet.cni.plugins.module_utils._host.undo import Left, Undo, remove_paths
 
 PURPOSE = "Calico, removed by podnet.cni.calico_remove"
 DAEMON = "calico-node"
@@ -224,14 +224,6 @@ POLL_SECONDS = 0.5
 
 class Refused(Exception):
     """Why Calico was not removed."""
-
-
-class Left(Exception):
-    """Calico came back, with the module's results."""
-
-    def __init__(self, message: str, results: dict[str, t.Any]) -> None:
-        super().__init__(message)
-        self.results = results
 
 
 def option_problem(params: t.Mapping[str, t.Any]) -> str | None:

@@ -189,7 +189,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._host import (
     iproute,
     processes,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._host.undo import Undo, remove_paths
+from ansible_collections.podnet.cni.plugins.module_utils._host.undo import Left, Undo, remove_paths
 
 PURPOSE = "Flannel, removed by podnet.cni.flannel_remove"
 NOTHING: dict[str, t.Any] = {"devices": [], "routes": [], "files": [], "chains": [], "rules": [], "nft_tables": [], "ipam": []}
@@ -337,14 +337,6 @@ class Remover:
                 commands.run(["ip", "link", "delete", "dev", device])
         except (commands.CommandError, OSError) as exc:
             raise Refused(f"Flannel was not removed: {exc}; {self.undo.told()}. The backup is in {kept.folder}") from exc
-
-
-class Left(Exception):
-    """Flannel came back, with the module's results."""
-
-    def __init__(self, message: str, results: dict[str, t.Any]) -> None:
-        super().__init__(message)
-        self.results = results
 
 
 def main() -> t.NoReturn:

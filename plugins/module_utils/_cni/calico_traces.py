@@ -13,8 +13,8 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_node
-from ansible_collections.podnet.cni.plugins.module_utils._cni.flannel_traces import Firewall, Rule, Tables
+from ansible_collections.podnet.cni.plugins.module_utils._cni import firewall, flannel_node, flannel_traces
+from ansible_collections.podnet.cni.plugins.module_utils._cni.networks import is_inside
 
 Record = dict[str, t.Any]
 PROGRAMS = ("calico", "calico-ipam")
@@ -49,24 +49,9 @@ def select_routes(routes: t.Iterable[Record], devices: t.Collection[str]) -> tup
     return by_device, others
 
 
-def select_firewall(tables: Tables, cni_networks: t.Collection[str]) -> Firewall:
+def select_firewall(tables: firewall.Tables, cni_networks: t.Collection[str]) -> firewall.Firewall:
     """What is Calico's in one variant of iptables: its chains, rules that lead into them, and host ports of its pods."""
-    found = Firewall({}, [])
-    for table, chains in tables.items():
-        host_ports: set[str] = set()
-        for chain, lines in chains.items():
-            if flannel_node.chain_owner(chain) == "calico":
-                found.chains.setdefault(table, {})[chain] = list(lines)
-                continue
-            for position, line in enumerate(lines, 1):
-                target = flannel_node.host_port_chain(line, cni_networks)
-                if target:
-                    host_ports.add(target)
-                if target or flannel_node.rule_owner(line) == "calico":
-                    found.rules.append(Rule(table, chain, position, line))
-        for chain in sorted(host_ports & set(chains)):
-            found.chains.setdefault(table, {})[chain] = list(chains[chain])
-    return found
+    return firewall.select(tables, "calico", lambda dummy, line: flannel_node.rule_owner(line) == "calico", cni_networks)
 
 
 class Detour(t.NamedTuple):
@@ -86,8 +71,7 @@ def flannel_detours(routes: t.Iterable[Record], networks: t.Iterable[str], bridg
             continue
         if route["protocol"] != "boot" and not flannel_node.is_flannel_link(str(route["device"])):
             continue
-        network = ipaddress.ip_network(route["destination"])
-        if any(network.version == pool.version and network != pool and network.subnet_of(pool) for pool in pools):  # type: ignore[arg-type]
+        if flannel_traces.part_of(route["destination"], pools):
             found.append(Detour(route["destination"], route["gateway"], route["device"]))
     return found
 
@@ -113,9 +97,8 @@ def uncovered(routes: t.Iterable[Record], detours: t.Collection[Detour], network
     left = []
     for route in routes:
         network = ipaddress.ip_network(route["destination"])
-        inside = any(network.version == pool.version and network.subnet_of(pool) for pool in pools)  # type: ignore[arg-type]
-        if route["type"] != "unicast" or not inside or flannel_node.is_calico_interface(route["device"]):
+        if route["type"] != "unicast" or not any(is_inside(network, pool) for pool in pools) or flannel_node.is_calico_interface(route["device"]):
             continue
-        if not any(network.version == other.version and network.subnet_of(other) for other in known):  # type: ignore[arg-type]
+        if not any(is_inside(network, other) for other in known):
             left.append(route["destination"])
     return left

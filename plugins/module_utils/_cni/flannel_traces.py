@@ -1,17 +1,17 @@
 # Copyright: (c) 2026, the podnet.cni authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which devices, routes and rules of a node are Flannel's, and the text that removes or restores rules. Pure: readings in, selections out."""
+"""Which devices, routes and rules of a node are Flannel's. Pure: readings in, selections out."""
 
 from __future__ import annotations
 
 import ipaddress
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_node
+from ansible_collections.podnet.cni.plugins.module_utils._cni import firewall, flannel_node
+from ansible_collections.podnet.cni.plugins.module_utils._cni.networks import is_inside
 
 Record = dict[str, t.Any]
-Tables = t.Mapping[str, t.Mapping[str, t.Sequence[str]]]
 
 
 class Network(t.NamedTuple):
@@ -20,22 +20,6 @@ class Network(t.NamedTuple):
     family: str
     network: str
     pod_cidr: str | None
-
-
-class Rule(t.NamedTuple):
-    """A rule with its position in its chain, counted from 1."""
-
-    table: str
-    chain: str
-    position: int
-    text: str
-
-
-class Firewall(t.NamedTuple):
-    """What is Flannel's in one variant of iptables: chains with their rules, by table, and rules in chains of others."""
-
-    chains: dict[str, dict[str, list[str]]]
-    rules: list[Rule]
 
 
 def networks_of(subnet_env: t.Mapping[str, str] | None) -> list[Network]:
@@ -49,62 +33,14 @@ def networks_of(subnet_env: t.Mapping[str, str] | None) -> list[Network]:
     return found
 
 
-def select_firewall(tables: Tables, family: str, networks: t.Iterable[Network], cni_networks: t.Collection[str]) -> Firewall:
+def select_firewall(tables: firewall.Tables, family: str, networks: t.Iterable[Network], cni_networks: t.Collection[str]) -> firewall.Firewall:
     """What is Flannel's in one variant: its chains, rules that lead into them, rules of old versions, and host ports of its pods."""
     known = next((network for network in networks if network.family == family), None)
-    found = Firewall({}, [])
-    for table, chains in tables.items():
-        host_ports: set[str] = set()
-        for chain, lines in chains.items():
-            if flannel_node.chain_owner(chain) == "flannel":
-                found.chains.setdefault(table, {})[chain] = list(lines)
-                continue
-            for position, line in enumerate(lines, 1):
-                target = flannel_node.host_port_chain(line, cni_networks)
-                if target:
-                    host_ports.add(target)
-                if target or flannel_node.is_flannel_rule(chain, line, family, known and known.network, known and known.pod_cidr):
-                    found.rules.append(Rule(table, chain, position, line))
-        for chain in sorted(host_ports & set(chains)):
-            found.chains.setdefault(table, {})[chain] = list(chains[chain])
-    return found
 
+    def is_ours(chain: str, line: str) -> bool:
+        return flannel_node.is_flannel_rule(chain, line, family, known and known.network, known and known.pod_cidr)
 
-def by_table(firewall: Firewall) -> list[Firewall]:
-    """A selection, table by table: each changes at once, all of them do not."""
-    return [
-        Firewall({table: firewall.chains.get(table, {})}, [rule for rule in firewall.rules if rule.table == table]) for table in _tables(firewall)
-    ]
-
-
-def _tables(firewall: Firewall) -> list[str]:
-    return sorted({*firewall.chains, *(rule.table for rule in firewall.rules)})
-
-
-def removal_text(firewall: Firewall) -> str:
-    """Input of iptables-restore with C(--noflush) that removes a selection."""
-    lines: list[str] = []
-    for table in _tables(firewall):
-        chains = firewall.chains.get(table, {})
-        lines.append(f"*{table}")
-        lines += [f"-D {rule.chain} {rule.text}" for rule in firewall.rules if rule.table == table]
-        lines += [f"-F {chain}" for chain in chains]
-        lines += [f"-X {chain}" for chain in chains]
-        lines.append("COMMIT")
-    return "".join(f"{line}\n" for line in lines)
-
-
-def restoration_text(firewall: Firewall) -> str:
-    """Input of iptables-restore with C(--noflush) that puts a selection back, each rule where it was."""
-    lines: list[str] = []
-    for table in _tables(firewall):
-        chains = firewall.chains.get(table, {})
-        lines.append(f"*{table}")
-        lines += [f":{chain} - [0:0]" for chain in chains]
-        lines += [f"-A {chain} {text}" for chain, texts in chains.items() for text in texts]
-        lines += [f"-I {rule.chain} {rule.position} {rule.text}" for rule in firewall.rules if rule.table == table]
-        lines.append("COMMIT")
-    return "".join(f"{line}\n" for line in lines)
+    return firewall.select(tables, "flannel", is_ours, cni_networks)
 
 
 def select_devices(links: t.Iterable[Record], bridge: str, further: t.Collection[str]) -> list[str]:
@@ -125,14 +61,15 @@ def select_routes(routes: t.Iterable[Record], devices: t.Collection[str], networ
     for route in routes:
         if route["device"] in devices:
             by_device.append(route)
-        elif route["type"] == "unicast" and route["gateway"] and route["protocol"] == "boot" and _inside(route["destination"], pools):
+        elif route["type"] == "unicast" and route["gateway"] and route["protocol"] == "boot" and part_of(route["destination"], pools):
             direct.append(route)
     return by_device, direct
 
 
-def _inside(destination: str, pools: t.Iterable[t.Any]) -> bool:
+def part_of(destination: str, pools: t.Iterable[t.Any]) -> bool:
+    """Whether a route leads to a part of one of these networks, not to all of it."""
     network = ipaddress.ip_network(destination, strict=False)
-    return any(network.version == pool.version and network != pool and network.subnet_of(pool) for pool in pools)
+    return any(network != pool and is_inside(network, pool) for pool in pools)
 
 
 def route_text(route: Record) -> str:

@@ -10,7 +10,7 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_traces, config_files, flannel_node, flannel_traces
+from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_traces, config_files, firewall, flannel_node, flannel_traces
 from ansible_collections.podnet.cni.plugins.module_utils._host import attachments, cni_state, flannel_reader, iproute, ipset, netfilter
 
 Record = dict[str, t.Any]
@@ -35,7 +35,7 @@ class Traces(t.NamedTuple):
     device_routes: list[Record]
     other_routes: list[Record]
     tunnel_addresses: list[str]
-    firewall: list[tuple[netfilter.SaveProgram, flannel_traces.Firewall]]
+    firewall: list[tuple[netfilter.SaveProgram, firewall.Firewall]]
     nft_tables: list[dict[str, str]]
     sets: list[str]
     mounts: list[str]
@@ -43,18 +43,13 @@ class Traces(t.NamedTuple):
 
     def removed(self) -> Record:
         """What a removal of all this removes, for the module's results."""
-        chains = []
-        rules = []
-        for variant, found in self.firewall:
-            place = {"backend": variant.backend, "family": variant.family}
-            chains += [{**place, "table": table, "chain": chain} for table, names in found.chains.items() for chain in names]
-            rules += [{**place, "table": rule.table, "chain": rule.chain, "rule": rule.text} for rule in found.rules]
+        told = netfilter.records(self.firewall)
         return {
             "devices": self.devices,
             "addresses": self.tunnel_addresses,
             "routes": [flannel_traces.route_text(route) for route in [*self.device_routes, *self.other_routes]],
-            "chains": chains,
-            "rules": rules,
+            "chains": told.chains,
+            "rules": told.rules,
             "nft_tables": self.nft_tables,
             "sets": self.sets,
             "mounts": self.mounts,
@@ -67,8 +62,7 @@ class Traces(t.NamedTuple):
         lines = [f"device {name}" for name in removed["devices"]]
         lines += [f"address {address} of {calico_traces.IPIP}" for address in removed["addresses"]]
         lines += [f"route {text}" for text in removed["routes"]]
-        lines += ["chain {backend} {family} {table} {chain}".format(**chain) for chain in removed["chains"]]
-        lines += ["rule {backend} {family} {table} {chain} {rule}".format(**rule) for rule in removed["rules"]]
+        lines += netfilter.records(self.firewall).lines()
         lines += ["nft table {family} {name}".format(**table) for table in removed["nft_tables"]]
         lines += [f"set {name}" for name in removed["sets"]]
         lines += [f"mount {path}" for path in removed["mounts"]]

@@ -10,7 +10,7 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, flannel_node, flannel_traces, host_local
+from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, firewall, flannel_node, flannel_traces, host_local
 from ansible_collections.podnet.cni.plugins.module_utils._host import cni_state, files, iproute, netfilter
 
 Record = dict[str, t.Any]
@@ -22,25 +22,20 @@ class Traces(t.NamedTuple):
     devices: list[str]
     device_routes: list[Record]
     direct_routes: list[Record]
-    firewall: list[tuple[netfilter.SaveProgram, flannel_traces.Firewall]]
+    firewall: list[tuple[netfilter.SaveProgram, firewall.Firewall]]
     nft_tables: list[dict[str, str]]
     files: list[Path]
     ipam: list[tuple[str, Path, list[str]]]
 
     def removed(self) -> Record:
         """What a removal of all this removes, for the module's results."""
-        chains = []
-        rules = []
-        for variant, found in self.firewall:
-            place = {"backend": variant.backend, "family": variant.family}
-            chains += [{**place, "table": table, "chain": chain} for table, names in found.chains.items() for chain in names]
-            rules += [{**place, "table": rule.table, "chain": rule.chain, "rule": rule.text} for rule in found.rules]
+        told = netfilter.records(self.firewall)
         return {
             "devices": self.devices,
             "routes": [flannel_traces.route_text(route) for route in [*self.device_routes, *self.direct_routes]],
             "files": [str(path) for path in self.files],
-            "chains": chains,
-            "rules": rules,
+            "chains": told.chains,
+            "rules": told.rules,
             "nft_tables": self.nft_tables,
             "ipam": [{"network": network, "directory": str(folder), "addresses": addresses} for network, folder, addresses in self.ipam],
         }
@@ -50,8 +45,7 @@ class Traces(t.NamedTuple):
         removed = self.removed()
         lines = [f"device {name}" for name in removed["devices"]]
         lines += [f"route {text}" for text in removed["routes"]]
-        lines += ["chain {backend} {family} {table} {chain}".format(**chain) for chain in removed["chains"]]
-        lines += ["rule {backend} {family} {table} {chain} {rule}".format(**rule) for rule in removed["rules"]]
+        lines += netfilter.records(self.firewall).lines()
         lines += ["nft table {family} {name}".format(**table) for table in removed["nft_tables"]]
         lines += [f"file {path}" for path in removed["files"]]
         return lines + [f"addresses {entry['directory']}" for entry in removed["ipam"]]

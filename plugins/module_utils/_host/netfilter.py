@@ -13,6 +13,7 @@ import json
 import typing as t
 from pathlib import Path
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni import firewall
 from ansible_collections.podnet.cni.plugins.module_utils._host import commands
 
 
@@ -105,6 +106,28 @@ def parse_nft_tables(text: str) -> list[dict[str, str]]:
     """Family and name of the tables that C(nft --json list tables) prints."""
     entries = json.loads(text).get("nftables") or [] if text.strip() else []
     return [{"family": entry["table"]["family"], "name": entry["table"]["name"]} for entry in entries if "table" in entry]
+
+
+class Records(t.NamedTuple):
+    """Chains, and rules in chains of others, of all variants, as modules tell them."""
+
+    chains: list[dict[str, str]]
+    rules: list[dict[str, str]]
+
+    def lines(self) -> list[str]:
+        """The same for people, one line each."""
+        chains = ["chain {backend} {family} {table} {chain}".format(**chain) for chain in self.chains]
+        return chains + ["rule {backend} {family} {table} {chain} {rule}".format(**rule) for rule in self.rules]
+
+
+def records(selections: t.Iterable[tuple[SaveProgram, firewall.Firewall]]) -> Records:
+    """What was selected, with the variant that each part is in."""
+    told = Records([], [])
+    for variant, found in selections:
+        place = {"backend": variant.backend, "family": variant.family}
+        told.chains.extend({**place, "table": table, "chain": chain} for table, names in found.chains.items() for chain in names)
+        told.rules.extend({**place, "table": rule.table, "chain": rule.chain, "rule": rule.text} for rule in found.rules)
+    return told
 
 
 def restore(variant: SaveProgram, text: str) -> None:

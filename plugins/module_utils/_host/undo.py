@@ -11,8 +11,16 @@ import typing as t
 from collections.abc import Callable
 from pathlib import Path
 
-from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_traces
+from ansible_collections.podnet.cni.plugins.module_utils._cni import firewall, flannel_traces
 from ansible_collections.podnet.cni.plugins.module_utils._host import commands, files, netfilter
+
+
+class Left(Exception):
+    """What was removed is there again, with the module's results."""
+
+    def __init__(self, message: str, results: dict[str, t.Any]) -> None:
+        super().__init__(message)
+        self.results = results
 
 
 class Undo:
@@ -42,11 +50,11 @@ class Undo:
 
     # -- what is removed
 
-    def remove_firewall(self, firewall: t.Iterable[tuple[netfilter.SaveProgram, flannel_traces.Firewall]]) -> None:
+    def remove_firewall(self, selections: t.Iterable[tuple[netfilter.SaveProgram, firewall.Firewall]]) -> None:
         """Remove chains and rules."""
-        for variant, found in firewall:
-            for part in flannel_traces.by_table(found):
-                netfilter.restore(variant, flannel_traces.removal_text(part))
+        for variant, found in selections:
+            for part in firewall.by_table(found):
+                netfilter.restore(variant, firewall.removal_text(part))
                 self.add(f"rules of {variant.change}", functools.partial(restore_rules, variant, part))
 
     def remove_nft_tables(self, tables: t.Iterable[t.Mapping[str, str]]) -> None:
@@ -65,9 +73,9 @@ class Undo:
             self.add(f"route to {route['destination']}", functools.partial(add_route, family, words))
 
 
-def restore_rules(variant: netfilter.SaveProgram, found: flannel_traces.Firewall) -> None:
+def restore_rules(variant: netfilter.SaveProgram, found: firewall.Firewall) -> None:
     """Put chains and rules of one variant back."""
-    netfilter.restore(variant, flannel_traces.restoration_text(found))
+    netfilter.restore(variant, firewall.restoration_text(found))
 
 
 def add_route(family: str, words: t.Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, flannel_node, flannel_traces, host_local, switch
+from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, firewall, flannel_node, flannel_traces, host_local, switch
 
 TEXTS = Path(__file__).parents[1] / "host" / "texts"
 FLANNEL = b'{"name": "cbr0", "plugins": [{"type": "flannel"}, {"type": "portmap"}]}'
@@ -189,11 +189,11 @@ def test_host_ports_of_a_network():
 def test_rules_are_removed_and_put_back_where_they_were():
     tables = {"nat": {"POSTROUTING": ["-j KUBE-POSTROUTING", "-j FLANNEL-POSTRTG", "-j OTHER"], "FLANNEL-POSTRTG": ["-j RETURN"]}}
     found = flannel_traces.select_firewall(tables, "ip", [], [])
-    assert flannel_traces.removal_text(found) == "*nat\n-D POSTROUTING -j FLANNEL-POSTRTG\n-F FLANNEL-POSTRTG\n-X FLANNEL-POSTRTG\nCOMMIT\n"
-    assert flannel_traces.restoration_text(found) == (
+    assert firewall.removal_text(found) == "*nat\n-D POSTROUTING -j FLANNEL-POSTRTG\n-F FLANNEL-POSTRTG\n-X FLANNEL-POSTRTG\nCOMMIT\n"
+    assert firewall.restoration_text(found) == (
         "*nat\n:FLANNEL-POSTRTG - [0:0]\n-A FLANNEL-POSTRTG -j RETURN\n-I POSTROUTING 2 -j FLANNEL-POSTRTG\nCOMMIT\n"
     )
-    assert flannel_traces.by_table(found) == [found]
+    assert firewall.by_table(found) == [found]
 
 
 def test_networks_of_both_families():
