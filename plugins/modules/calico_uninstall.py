@@ -171,7 +171,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Kub
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import name_of, uid_of
 from ansible_collections.podnet.cni.plugins.module_utils._kube.removal import Failure, Removal, refuse_owners, spell
 from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal, JournalError, backup_key
-from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Locked, new_lock
+from ansible_collections.podnet.cni.plugins.module_utils._run.journalled import run_module
+from ansible_collections.podnet.cni.plugins.module_utils._run.lock import new_lock
 
 Object = t.Mapping[str, t.Any]
 BACKUP = backup_key("calico")
@@ -418,16 +419,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    if module.params["wait_timeout"] <= 0:
-        module.fail_json(msg=f"wait_timeout: {module.params['wait_timeout']} is not a duration; give seconds greater than 0")
-    uninstaller = Uninstaller(KubeClient.from_module(module), module.params, module.check_mode)
-    try:
-        results = uninstaller.run()
-    except (Failure, JournalError, Locked) as exc:
-        module.fail_json(msg=str(exc), **uninstaller.results)
-    except KubeError as exc:
-        module.fail_json(msg=f"the cluster's API refused: {exc}", **uninstaller.results)
-    module.exit_json(**results)
+    run_module(module, Uninstaller)
 
 
 if __name__ == "__main__":

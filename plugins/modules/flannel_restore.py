@@ -111,14 +111,15 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_clu
 from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import Applied, apply_object
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, NotFound
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects import path_of, typed
 from ansible_collections.podnet.cni.plugins.module_utils._kube.namespace_contents import PROTECTED
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import is_terminating
 from ansible_collections.podnet.cni.plugins.module_utils._kube.removal import Failure, spell
 from ansible_collections.podnet.cni.plugins.module_utils._kube.rollout import RolloutFailed, wait_for_rollout
-from ansible_collections.podnet.cni.plugins.module_utils._run.journal import NAME, NAMESPACE, Journal, JournalError, backup_key
-from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Locked, new_lock
+from ansible_collections.podnet.cni.plugins.module_utils._run.journal import NAME, NAMESPACE, Journal, backup_key
+from ansible_collections.podnet.cni.plugins.module_utils._run.journalled import run_module
+from ansible_collections.podnet.cni.plugins.module_utils._run.lock import new_lock
 
 Object = dict[str, t.Any]
 BACKUP = backup_key("flannel")
@@ -311,16 +312,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    if module.params["wait_timeout"] <= 0:
-        module.fail_json(msg=f"wait_timeout: {module.params['wait_timeout']} is not a duration; give seconds greater than 0")
-    restorer = Restorer(KubeClient.from_module(module), module.params, module.check_mode)
-    try:
-        results = restorer.run()
-    except (Failure, JournalError, Locked) as exc:
-        module.fail_json(msg=str(exc), **restorer.results)
-    except KubeError as exc:
-        module.fail_json(msg=f"the cluster's API refused: {exc}", **restorer.results)
-    module.exit_json(**results)
+    run_module(module, Restorer)
 
 
 if __name__ == "__main__":

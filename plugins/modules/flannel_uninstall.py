@@ -135,7 +135,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_clu
 from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import meaningful
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects import (
     belonging_to,
     conventional_objects,
@@ -146,9 +145,10 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects i
 from ansible_collections.podnet.cni.plugins.module_utils._kube.namespace_contents import PROTECTED, remaining_objects
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import owner_of
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import path_of as path_of_pod
-from ansible_collections.podnet.cni.plugins.module_utils._kube.removal import Failure, Removal, refuse_owners, spell
-from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal, JournalError, backup_key
-from ansible_collections.podnet.cni.plugins.module_utils._run.lock import Locked, new_lock
+from ansible_collections.podnet.cni.plugins.module_utils._kube.removal import Failure, Removal, refuse_canal, refuse_owners, spell
+from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal, backup_key
+from ansible_collections.podnet.cni.plugins.module_utils._run.journalled import run_module
+from ansible_collections.podnet.cni.plugins.module_utils._run.lock import new_lock
 
 Object = t.Mapping[str, t.Any]
 BACKUP = backup_key("flannel")
@@ -207,11 +207,7 @@ class Uninstaller:
 
     def _refuse(self) -> None:
         for daemonset in self.daemonsets:
-            if flannel_cluster.is_canal(daemonset):
-                raise Failure(
-                    f"{spell(daemonset)} runs Flannel and Calico's policy engine in the same pods (Canal), and deleting it would remove both; "
-                    "replace Canal as a whole, following its documentation"
-                )
+            refuse_canal(daemonset)
             if self.params["phase"] == "rest":
                 raise Failure(f"phase: {spell(daemonset)} still runs flanneld, which needs the rest; use phase=daemonset first, or phase=all")
         if not self.params["ignore_owners"]:
@@ -307,16 +303,7 @@ def main() -> t.NoReturn:
         },
         supports_check_mode=True,
     )
-    if module.params["wait_timeout"] <= 0:
-        module.fail_json(msg=f"wait_timeout: {module.params['wait_timeout']} is not a duration; give seconds greater than 0")
-    uninstaller = Uninstaller(KubeClient.from_module(module), module.params, module.check_mode)
-    try:
-        results = uninstaller.run()
-    except (Failure, JournalError, Locked) as exc:
-        module.fail_json(msg=str(exc), **uninstaller.results)
-    except KubeError as exc:
-        module.fail_json(msg=f"the cluster's API refused: {exc}", **uninstaller.results)
-    module.exit_json(**results)
+    run_module(module, Uninstaller)
 
 
 if __name__ == "__main__":

@@ -201,8 +201,6 @@ def restore_rules(objects: t.Iterable[Facts]) -> tuple[Rule, ...]:
             "a name for Calico's configuration that comes after Flannel's", ("",), ("configmaps",), ("patch",), ("calico-config",), CALICO_NAMESPACE
         ),
         Rule("Flannel's addresses kept from Calico", CALICO_GROUPS, ("bgpconfigurations", "ipamconfigs", "ipamconfigurations"), ("get", "patch")),
-        Rule("a claim for each block", CALICO_GROUPS, ("blockaffinities",), ("create",)),
-        Rule("how Calico writes claims", ("apiextensions.k8s.io",), ("customresourcedefinitions",), ("get",)),
     )
 
 

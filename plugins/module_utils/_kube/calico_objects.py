@@ -15,7 +15,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.calico_facts impo
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects import objects_of_accounts, typed
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import addresses_of, is_terminating, uses_cni
-from ansible_collections.podnet.cni.plugins.module_utils._kube.removal import Failure, spell, used_configmaps
+from ansible_collections.podnet.cni.plugins.module_utils._kube.removal import Failure, refuse_canal, used_configmaps
 
 if t.TYPE_CHECKING:
     from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
@@ -109,11 +109,7 @@ def refuse_other_installations(kube: KubeClient, daemonsets: t.Iterable[Object])
     :raises Failure: for Canal, for the Tigera operator, and for an API server of Calico's.
     """
     for daemonset in flannel_cluster.find_daemonsets(daemonsets):
-        if flannel_cluster.is_canal(daemonset):
-            raise Failure(
-                f"{spell(typed(daemonset, 'apps/v1', 'DaemonSet'))} runs Flannel and Calico's policy engine in the same pods (Canal), and deleting "
-                "it would remove both; replace Canal as a whole, following its documentation"
-            )
+        refuse_canal(typed(daemonset, "apps/v1", "DaemonSet"))
     if OPERATOR in kube.served():
         installations = [item["metadata"]["name"] for item in kube.list(f"/apis/{OPERATOR}/installations")]
         if installations:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_cluster
 from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import meaningful
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import name_of, owner_of
@@ -51,6 +52,18 @@ def refuse_owners(what: str, owners: t.Iterable[t.Mapping[str, str]], consent: s
     told = "; ".join(f"{owner['evidence']}: {owner['remedy']}" for owner in owners if owner["kind"] != "helm")
     if told:
         raise Failure(f"{what} was not removed, because it would be put back. {told}. Or set {consent} to remove it all the same")
+
+
+def refuse_canal(daemonset: Object) -> None:
+    """Refuse to remove what runs in the same pods as the other CNI.
+
+    :raises Failure: when Flannel shares its pods with Calico's policy engine.
+    """
+    if flannel_cluster.is_canal(daemonset):
+        raise Failure(
+            f"{spell(daemonset)} runs Flannel and Calico's policy engine in the same pods (Canal), and deleting it would remove both; "
+            "replace Canal as a whole, following its documentation"
+        )
 
 
 class Removal:
