@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni.networks import is_inside
 from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, node_state, steps
 from ansible_collections.podnet.cni.plugins.module_utils._plan.plan import Record, order_of_moves, plan_common
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import ask
@@ -94,8 +96,12 @@ class WayBack(Situation):
                     found[str(entry["cidr"])] = str(entry["node"])
         return found
 
-    def misplaced(self, node: Facts) -> list[str]:
-        """Addresses of a node's pods that Flannel gives to its own devices, or to pods of other nodes."""
+    @functools.cached_property
+    def misplaced(self) -> dict[str, list[str]]:
+        """Addresses of pods, by node, that Flannel gives to its own devices, or to pods of other nodes, once it is put back."""
+        return {node["name"]: self._misplaced_on(node) for node in self.cluster_nodes} if self.restores else {}
+
+    def _misplaced_on(self, node: Facts) -> list[str]:
         cidr, network = node.get("pod_cidr"), self.network
         if not cidr or not network:
             return []
@@ -109,8 +115,7 @@ class WayBack(Situation):
 
 
 def _is_inside(inner: str, outer: str) -> bool:
-    one, other = ipaddress.ip_network(inner), ipaddress.ip_network(outer)
-    return one.version == other.version and one.subnet_of(other)  # type: ignore[arg-type]
+    return is_inside(ipaddress.ip_network(inner), ipaddress.ip_network(outer))
 
 
 def plan_rollback(cluster: Facts, facts: t.Mapping[str, Facts], settings: Facts) -> Record:
@@ -124,13 +129,11 @@ def plan_rollback(cluster: Facts, facts: t.Mapping[str, Facts], settings: Facts)
     removing = situation.removes_calico
     common = plan_common(situation, ask(RULES if moving else REMOVAL_RULES if removing else NOTHING_LEFT, situation), moving, steps.return_steps)
     foreign = situation.foreign_blocks()
-    by_name = {node["name"]: node for node in situation.cluster_nodes}
-    misplaced = {name: situation.misplaced(by_name[name]) if situation.restores else [] for name in by_name}
-    relocated = sum(map(len, misplaced.values()))
+    relocated = sum(map(len, situation.misplaced.values()))
     return {
         **common,
         "nodes": [
-            {**node, "blocks": [block for block in node["blocks"] if block not in foreign], "misplaced": misplaced[node["name"]]}
+            {**node, "blocks": [block for block in node["blocks"] if block not in foreign], "misplaced": situation.misplaced.get(node["name"], [])}
             for node in common["nodes"]
         ],
         "foreign_blocks": sorted(foreign),

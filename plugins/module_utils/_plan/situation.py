@@ -62,6 +62,11 @@ class Situation:
         return [node for node in self.cluster_nodes if self.states[node["name"]] != node_state.CALICO]
 
     @property
+    def misplaced(self) -> t.Mapping[str, t.Sequence[str]]:
+        """Addresses by node that pods have to give up before anything else; only of a rollback that puts Flannel back."""
+        return {}
+
+    @property
     def pods(self) -> list[Facts]:
         """Pods of the cluster."""
         return list(self.cluster.get("pods") or [])

@@ -98,12 +98,9 @@ def no_pod_cidr(situation: Situation) -> t.Iterator[Finding]:
 
 def addresses_drifted(situation: Situation) -> t.Iterator[Finding]:
     """Pods that got addresses of Flannel's own, or of other nodes' podCIDRs, since Flannel is gone."""
-    if not getattr(situation, "restores", False):
-        return
-    moved = {node["name"]: situation.misplaced(node) for node in situation.cluster_nodes}  # type: ignore[attr-defined]
-    shown = [f"{listed(natural(addresses), 4)} on {name}" for name, addresses in moved.items() if addresses]
+    shown = [f"{listed(natural(addresses), 4)} on {name}" for name, addresses in situation.misplaced.items() if addresses]
     if shown:
-        names = [name for name, addresses in moved.items() if addresses]
+        names = [name for name, addresses in situation.misplaced.items() if addresses]
         yield Finding(
             "return-addresses-drifted",
             WARNING,
