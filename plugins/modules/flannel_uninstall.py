@@ -132,7 +132,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_cluster
-from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import meaningful
+from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import meaningful, writers
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects import (
@@ -169,6 +169,7 @@ class Uninstaller:
         self.results: dict[str, t.Any] = {"changed": False, "deleted": [], "kept": [], "nodes": [], "backup": [], "owners": []}
         self.removal = Removal(kube, self.results, path_of, params["wait_timeout"], check_mode)
         self.annotations: dict[str, dict[str, str]] = {}
+        self.removed_before = False
 
     def run(self) -> dict[str, t.Any]:
         """Carry it out and return the module's results. All reasons to refuse are looked for before the first deletion."""
@@ -194,6 +195,7 @@ class Uninstaller:
     def _find(self) -> None:
         """Flannel as it runs, as the backup of an earlier run has it, or as upstream's manifest names it."""
         kept = (self.journal.record(BACKUP) or {}).get("objects") or []
+        self.removed_before = any(item["kind"] == "DaemonSet" for item in kept)
         found = find_flannel(self.kube, self.kube.list("/apis/apps/v1/daemonsets"))
         if found:
             self.daemonsets = found.daemonsets
@@ -209,9 +211,19 @@ class Uninstaller:
         for daemonset in self.daemonsets:
             refuse_canal(daemonset)
             if self.params["phase"] == "rest":
-                raise Failure(f"phase: {spell(daemonset)} still runs flanneld, which needs the rest; use phase=daemonset first, or phase=all")
+                raise Failure(self._running(daemonset))
         if not self.params["ignore_owners"]:
             refuse_owners("Flannel", self.results["owners"], "ignore_owners")
+
+    def _running(self, daemonset: Object) -> str:
+        """Why the rest cannot be removed yet."""
+        if not self.removed_before:
+            return f"phase: {spell(daemonset)} still runs flanneld, which needs the rest; use phase=daemonset first, or phase=all"
+        return (
+            f"phase: {spell(daemonset)} is there again after it was removed, created {daemonset['metadata'].get('creationTimestamp')} and written "
+            f"by {', '.join(writers(daemonset)) or 'an unknown client'}: a tool puts it back. Make that tool (GitOps, an addon manager, a script) "
+            "leave it out; then use phase=daemonset, or phase=all."
+        )
 
     def _node_annotations(self) -> dict[str, dict[str, str]]:
         """What Flannel wrote on each node."""

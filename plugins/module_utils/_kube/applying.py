@@ -23,6 +23,16 @@ def meaningful(item: t.Mapping[str, t.Any] | None) -> Object:
     return result
 
 
+def writers(item: t.Mapping[str, t.Any]) -> list[str]:
+    """Who wrote an object but for its status, by what each client calls itself, the last one first.
+
+    kubernetes/apimachinery:pkg/apis/meta/v1/types.go C(ManagedFieldsEntry); times are UTC with seconds, so that text sorts as time does.
+    """
+    entries = [entry for entry in item["metadata"].get("managedFields") or [] if entry.get("subresource") != "status"]
+    entries.sort(key=lambda entry: str(entry.get("time") or ""), reverse=True)
+    return list(dict.fromkeys(str(entry["manager"]) for entry in entries if entry.get("manager")))
+
+
 def covers(current: t.Any, wanted: t.Any) -> bool:
     """Whether everything wanted is there already; the server may have added fields, but no list entries."""
     if isinstance(wanted, dict):

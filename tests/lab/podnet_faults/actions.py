@@ -14,7 +14,10 @@ import typing as t
 from collections.abc import Callable
 
 from podnet_lab import network, router
+from podnet_lab.control_plane import ControlPlane
 from podnet_lab.errors import LabError
+from podnet_lab.image_store import image_store
+from podnet_lab.images import build_all
 from podnet_lab.node import NodeContainer
 from podnet_lab.process import Daemon
 from podnet_lab.shell import wait_for
@@ -80,6 +83,56 @@ def reboot(scene: Scene) -> None:
     network.create(scene.lab.topology)
     scene.lab.podman.start(container.log, "start", node.container)
     container.wait_booted()
+
+
+def last_node(scene: Scene) -> NodeContainer:
+    """The machine that joins and leaves; never the one that is moved."""
+    node = scene.lab.nodes[-1]
+    if node.name == scene.node:
+        raise LabError(f"{node.name} is the node that the fault happens to")
+    return NodeContainer(scene.lab.topology, node, scene.lab.state)
+
+
+def leave(scene: Scene) -> None:
+    """Power it off, and delete the node."""
+    container = last_node(scene)
+    container.remove()
+    scene.lab.run_in("tor", ["ip", "netns", "delete", container.node.netns])
+    scene.api.delete(f"/api/v1/nodes/{container.node.name}")
+
+
+def boot(scene: Scene) -> NodeContainer:
+    """A new machine of the same name with an empty disk."""
+    container = last_node(scene)
+    network.create(scene.lab.topology)
+    artifacts = build_all()
+    layer = scene.lab.state / "nodes" / "layer"
+    control_plane = ControlPlane(scene.lab.topology, artifacts, scene.lab.state)
+    container.start(artifacts, layer, image_store(artifacts), control_plane)
+    container.wait_booted()
+    return container
+
+
+def new_machine(scene: Scene) -> None:
+    """Have a machine that is ready to join: it has booted, its kubelet does not run, and the cluster does not know it."""
+    leave(scene)
+    container = boot(scene)
+    scene.on(container.node.name, "systemctl stop kubelet")
+    scene.api.delete(f"/api/v1/nodes/{container.node.name}")
+
+
+def join(scene: Scene) -> None:
+    """Start its kubelet, and wait until the cluster knows it."""
+    name = last_node(scene).node.name
+    scene.on(name, "systemctl start kubelet")
+    wait_for(f"the node {name}", 30, lambda: scene.api.get_or_none(f"/api/v1/nodes/{name}") is not None, pause=0.1)
+
+
+def succeed(scene: Scene) -> None:
+    """A new machine takes the place of the one that left."""
+    boot(scene)
+    for path in (FLANNEL, CALICO_NODE):
+        wait_ready(scene, path)
 
 
 def restart(unit: str) -> Action:
@@ -274,6 +327,41 @@ def answer_500(scene: Scene) -> None:
 def no_500(scene: Scene) -> None:
     """Take it away."""
     scene.api.delete(f"{HOOKS}/podnet-lab-broken")
+
+
+# -- Images and other tools
+
+IMAGE = "docker.io/calico/node:v3.28.5"
+HIDDEN = "localhost/podnet-lab-hidden:1"
+GITOPS = "podnet-lab-gitops"
+"""Field manager of the tool that puts Flannel back."""
+
+
+def rename_image(scene: Scene, name: str, other: str) -> None:
+    """Give an image of the node's containerd another name."""
+    scene.on(scene.node, f"ctr --namespace k8s.io images tag --force {name} {other} && ctr --namespace k8s.io images remove {name}")
+
+
+def hide_image(scene: Scene) -> None:
+    """The kubelet will have to pull it, from a registry that cannot be reached."""
+    rename_image(scene, IMAGE, HIDDEN)
+
+
+def show_image(scene: Scene) -> None:
+    """Put it back; the DaemonSet's pod need not wait for the end of the kubelet's pause."""
+    rename_image(scene, HIDDEN, IMAGE)
+
+
+def keep_flannel(scene: Scene) -> None:
+    """Remember Flannel's DaemonSet, as a repository would."""
+    found = scene.api.get(FLANNEL)
+    metadata = {key: found["metadata"][key] for key in ("name", "namespace", "labels") if key in found["metadata"]}
+    scene.memory["flannel"] = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": found["spec"]}
+
+
+def put_flannel_back(scene: Scene) -> None:
+    """Apply it again."""
+    scene.api.request("POST", FLANNEL.rsplit("/", 1)[0], {"fieldManager": GITOPS}, scene.memory["flannel"])
 
 
 # -- Router

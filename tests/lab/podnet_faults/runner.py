@@ -24,7 +24,7 @@ from podnet_molecule import breaking, playbook, results, returning
 from podnet_faults import catalogue
 from podnet_faults.address_watch import AddressWatch
 from podnet_faults.catalogue import Fault
-from podnet_faults.scene import Scene
+from podnet_faults.scene import CALICO_NODE, FLANNEL, Scene
 
 KEPT = {"podnet_confirm": True, "podnet_remove_flannel": False}
 TRIGGER_SECONDS = 240.0
@@ -87,8 +87,13 @@ class Runner:
 
     def prepare(self, fault: Fault) -> str:
         """Bring the lab to where the fault starts; the node that it happens to."""
-        now = self.where()
         names = [node.name for node in self.lab.nodes]
+        if fault.start == "fresh":
+            self.remove_calico()
+            return names[0]
+        if self.api.get_or_none(FLANNEL) is None:
+            self.remove_calico()
+        now = self.where()
         back = names[: RETURNED[fault.start]]
         on_flannel = [name for name in names if now[name] == "flannel"]
         if set(now.values()) <= {"flannel", "calico"} and len(on_flannel) >= len(back) > 0:
@@ -101,16 +106,22 @@ class Runner:
             self.required(playbook.ROLLBACK, {"podnet_confirm": True, "podnet_return_nodes": returning_now})
         return names[0]
 
+    def remove_calico(self) -> None:
+        """Everything back to Flannel, as before the first run."""
+        if self.api.get_or_none(CALICO_NODE) is not None:
+            self.required(playbook.ROLLBACK, {"podnet_confirm": True})
+
     def where(self) -> dict[str, str]:
-        """The side of each node."""
-        state = breaking.state(self.lab, self.api)
-        return sides(state["nodes"], {node.name: returning.pods_on(self.lab, node.name) for node in self.lab.nodes})
+        """The side of each node that the cluster has."""
+        nodes = breaking.state(self.lab, self.api)["nodes"]
+        return sides(nodes, {name: returning.pods_on(self.lab, name) for name in nodes})
 
     def one(self, fault: Fault, node: str) -> Record:
         """Run, inject, lift, look, go on, look again."""
         log = results.folder() / f"{fault.id}.log"
         scene = Scene(self.lab, self.api, log, node)
-        variables = {**KEPT, **fault.variables, **({"podnet_remove_flannel": True} if fault.removes else {})}
+        again = {**KEPT, "podnet_remove_flannel": fault.removes}
+        variables = {**again, **fault.variables}
         if fault.playbook == playbook.ROLLBACK:
             variables.pop("podnet_remove_flannel")
         record: Record = {"id": fault.id, "title": fault.title, "point": fault.point, "how": fault.how, "expected": fault.expected}
@@ -121,13 +132,15 @@ class Runner:
             self.disturb(fault, scene, variables, record)
             record["going_on"] = None
             if fault.code:
-                more = playbook.run(self.lab.inventory, KEPT)
+                more = playbook.run(self.lab.inventory, again)
                 record["going_on"] = {"code": more.code, "said": last_message(more.output) if more.code else ""}
                 (results.folder() / f"{fault.id}-again.log").write_text(more.output, encoding="utf-8")
             record["end"] = {"nodes": self.where(), "locked": breaking.state(self.lab, self.api)["locked"]}
         record["addresses"] = watch.as_dict()
         record["requests"] = self.requests(begin, time.time())
         record["seconds_in_all"] = round(time.time() - begin)
+        if fault.ends_probers:
+            ProberControl(self.lab).start()
         return record
 
     def disturb(self, fault: Fault, scene: Scene, variables: t.Mapping[str, t.Any], record: Record) -> None:

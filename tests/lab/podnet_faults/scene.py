@@ -87,6 +87,10 @@ class Scene:
         records = [record for key, record in self.journal().items() if key.startswith("node.")]
         return any(record.get("run") == run and record.get("phase") == "moved" for record in records)
 
+    def quieting(self) -> bool:
+        """All nodes are on Calico; the run looks whether Flannel's device is quiet."""
+        return "Wait while nothing should be sent" in self.output()
+
     def flannel_gone(self) -> bool:
         """The DaemonSet of Flannel is not there any more."""
         return self.api.get_or_none(FLANNEL) is None

@@ -38,10 +38,11 @@ def node_state(lab: Lab, name: str) -> Record:
 
 
 def state(lab: Lab, api: ClusterApi) -> Record:
-    """What is true between two runs."""
-    nodes: dict[str, Record] = {node.name: node_state(lab, node.name) for node in lab.nodes}
+    """What is true between two runs, of the nodes that the cluster has."""
+    nodes: dict[str, Record] = {}
     for item in api.items("/api/v1/nodes"):
-        nodes[item["metadata"]["name"]]["schedulable"] = not item["spec"].get("unschedulable")
+        name = item["metadata"]["name"]
+        nodes[name] = {**node_state(lab, name), "schedulable": not item["spec"].get("unschedulable")}
     journal = api.get_or_none(JOURNAL) or {}
     phases = {key: json.loads(text).get("phase") for key, text in (journal.get("data") or {}).items() if key.startswith("node.")}
     return {"nodes": nodes, "locked": api.get_or_none(LOCK) is not None, "phases": phases}

@@ -130,6 +130,19 @@ def test_the_rest_is_refused_while_flanneld_runs(cluster):
     assert cluster.writes() == []
 
 
+def test_a_daemonset_that_was_put_back_is_told_with_its_writer(cluster):
+    kept = cluster.objects[DAEMONSET]
+    run(cluster, phase="daemonset")
+    fields = [{"manager": "helper", "operation": "Update", "time": "2026-01-01T00:00:00Z", "fieldsV1": {}}]
+    fields += [{"manager": "kube-controller-manager", "subresource": "status", "time": "2026-01-03T00:00:00Z"}]
+    fields += [{"manager": "argocd-controller", "operation": "Apply", "time": "2026-01-02T00:00:00Z", "fieldsV1": {}}]
+    metadata = {**kept["metadata"], "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": fields}
+    cluster.objects[DAEMONSET] = {**kept, "metadata": metadata}
+    with pytest.raises(Failure, match="there again after it was removed, created 2026-01-01T00:00:00Z and written by argocd-controller, helper: "):
+        run(cluster, phase="rest")
+    assert not [write for write in cluster.writes()[2:] if write[0] == "DELETE"]
+
+
 def test_the_backup_is_in_the_journal_before_the_first_deletion(cluster):
     results = run(cluster, phase="daemonset", journal_run="r1")
     writes = cluster.writes()
