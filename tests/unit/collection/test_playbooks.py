@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, the podnet.cni authors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No play goes on without a node: what every node has to pass is counted by the controller, since an unreachable node is only left out by Ansible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.podnet.cni.plugins.modules import cni_facts
+
+PLAYBOOKS = Path(cni_facts.__file__).resolve().parents[2] / "playbooks"
+ON_EVERY_NODE = "preflight_node | list"
+PROVED_ELSEWHERE = "podnet_fabric_proved"
+"""Its play is judged by that of C(Beside | Decide)."""
+
+
+def plays_of(name):
+    return yaml.safe_load((PLAYBOOKS / name).read_text(encoding="utf-8"))
+
+
+def values_of(data, key):
+    """All values of a key, however deep."""
+    if isinstance(data, list):
+        return [value for item in data for value in values_of(item, key)]
+    if isinstance(data, dict):
+        return [found for own, value in data.items() for found in ([value] if own == key else []) + values_of(value, key)]
+    return []
+
+
+@pytest.mark.parametrize(("name", "stages"), [("migrate_to_calico.yml", 3), ("rollback_to_flannel.yml", 4)])
+def test_what_every_node_passes_is_counted_by_the_next_play(name, stages):
+    plays = plays_of(name)
+    judged = [(play, after) for play, after in zip(plays, plays[1:]) if ON_EVERY_NODE in play["hosts"] and not values_of(play, PROVED_ELSEWHERE)]
+    assert len(judged) == stages
+    for play, after in judged:
+        (stage,) = values_of(play, "podnet_passed")
+        assert values_of(after, "gate_stage") == [stage], play["name"]
+        assert "localhost" in after["hosts"]
+        assert [task["ansible.builtin.import_role"]["tasks_from"] for task in values_of(after, "rescue")[0]] == ["stop"]
+
+
+@pytest.mark.parametrize("name", ["migrate_to_calico.yml", "rollback_to_flannel.yml"])
+def test_all_other_plays_on_every_node_are_judged(name):
+    plays = [play for play in plays_of(name) if ON_EVERY_NODE in play["hosts"]]
+    assert plays
+    assert [play["name"] for play in plays if not values_of(play, "podnet_passed") and not values_of(play, PROVED_ELSEWHERE)] == []
