@@ -276,7 +276,7 @@ SCHEMA: dict[str, t.Any] = {
     "metadata": {"name": "podnet-lab-none"},
     "spec": {
         "priorityLevelConfiguration": {"name": "podnet-lab-none"},
-        "matchingPrecedence": 1,
+        "matchingPrecedence": 2,
         "rules": [
             {
                 "subjects": [{"kind": "User", "user": {"name": ADMINISTRATOR}}],

@@ -45,13 +45,13 @@ def service(name: str) -> str:
     return f"{name}.{workloads.NAMESPACE}.svc.cluster.local"
 
 
-def config(lab: Lab, run: str, place: str, cluster_ip: str, max_seconds: float = MAX_SECONDS) -> Record:
+def config(lab: Lab, run: str, place: str, cluster_ip: str, max_seconds: float = MAX_SECONDS, interval_ms: int = INTERVAL_MS) -> Record:
     """The configuration of the probers of a place: C(node) or C(pod). Only pod addresses need DNS, because they change."""
     headless = [service(name) for name in ("web-pods", "store", "agent-pods")]
     return {
         "place": place,
         "out": f"{FOLDER}/{run}",
-        "interval_ms": INTERVAL_MS,
+        "interval_ms": interval_ms,
         "timeout_ms": TIMEOUT_MS,
         "warmup_ms": POD_WARMUP_MS if place == "pod" else 0,
         "max_seconds": max_seconds,
@@ -87,8 +87,8 @@ class ProberControl:
 
     # Start and stop
 
-    def start(self, max_seconds: float = MAX_SECONDS) -> None:
-        """Start probers everywhere, and wait until each has had answers. The workloads must be there."""
+    def start(self, max_seconds: float = MAX_SECONDS, interval_ms: int = INTERVAL_MS) -> None:
+        """Start probers everywhere, and wait until each has had answers. The workloads must be there. A longer interval is for larger labs."""
         self._end()
         run = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         script = (workloads.SCRIPTS / "prober.py").read_text(encoding="utf-8")
@@ -96,7 +96,7 @@ class ProberControl:
         self._run_file.write_text(f"{run}\n", encoding="utf-8")
         with self.lab.api() as api:
             cluster_ip = str(api.get(f"/api/v1/namespaces/{workloads.NAMESPACE}/services/web")["spec"]["clusterIP"])
-            pod_config, node_config = (json.dumps(config(self.lab, run, place, cluster_ip, max_seconds)) for place in ("pod", "node"))
+            pod_config, node_config = (json.dumps(config(self.lab, run, place, cluster_ip, max_seconds, interval_ms)) for place in ("pod", "node"))
             api.apply(workloads.config_map("prober", {"prober.py": script, "config.json": pod_config}))
             api.apply(daemonset(run))
             self._on_all_nodes(lambda node: self._start_on_node(node, script, node_config))

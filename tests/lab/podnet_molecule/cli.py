@@ -15,7 +15,7 @@ from podnet_lab import workloads
 from podnet_lab.cluster_api import ClusterApi, object_path
 from podnet_lab.errors import LabError
 from podnet_lab.lab import Lab
-from podnet_lab.prober_control import ProberControl
+from podnet_lab.prober_control import INTERVAL_MS, ProberControl
 from podnet_lab.shell import wait_for
 
 from podnet_molecule import account, breaking, results, returning, snapshot
@@ -38,7 +38,8 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("there-and-back", help="move nodes to Calico, back to Flannel, and to Calico for good")
     commands.add_parser("make-account", help="apply docs/examples/rbac.yml, and write a kubeconfig of its account")
     commands.add_parser("faults", help="inject every fault while a playbook runs")
-    commands.add_parser("start-load", help="apply the workloads, and start probers on all nodes and in pods")
+    load = commands.add_parser("start-load", help="apply the workloads, and start probers on all nodes and in pods")
+    load.add_argument("--interval-ms", type=int, default=INTERVAL_MS, help="between two requests of a kind (default: %(default)s)")
     return top
 
 
@@ -74,7 +75,7 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
         runner.run_all(lab)
     else:
         workloads.apply(lab)
-        ProberControl(lab).start()
+        ProberControl(lab).start(interval_ms=options.interval_ms)
 
 
 def apply(lab: Lab, manifest: Path, seconds: float = 60.0) -> None:
