@@ -50,6 +50,7 @@ options:
     description:
       - Root of a file system, such as V(/mnt/image), or a boot folder, whose kernel is judged instead of the running one. Nothing can be
         probed then; its configuration, modules and release are read.
+      - With V(/) and O(kernel) it is a kernel of this host, such as one that was installed and not started yet.
     type: path
   config:
     description: A kernel configuration, plain or compressed, to judge by itself. Excludes O(root).
@@ -88,6 +89,12 @@ EXAMPLES = r"""
   ansible.builtin.assert:
     that: checked.passed
     fail_msg: "{{ checked.required_actions | map(attribute='action') | join(' ') }}"
+
+- name: Judge a kernel that was installed before it is started
+  podnet.cni.kernel_check:
+    root: /
+    kernel: 6.12.117+deb12-amd64
+    profiles: [calico_ebpf]
 
 - name: Judge the newest kernel in an image that is mounted
   podnet.cni.kernel_check:
@@ -222,7 +229,7 @@ def read_facts(params: t.Mapping[str, t.Any], needs: kernel_facts.Needs, check_m
     """
     if params["config"]:
         return kernel_facts.config_facts(needs, params["config"], params["kernel"])
-    if params["root"] and params["root"] != "/":
+    if params["root"] and (params["root"] != "/" or params["kernel"]):
         return kernel_facts.stored_facts(needs, params["root"], params["kernel"])
     if params["kernel"]:
         raise NotFound(f"kernel: '{params['kernel']}' is only of use with root or config; without them the running kernel is judged")

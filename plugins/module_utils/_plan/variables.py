@@ -37,16 +37,16 @@ _TRUE = ("yes", "on", "1", "true", "t", "y")
 _FALSE = ("no", "off", "0", "false", "f", "n")
 
 
-def unknown_variables(names: t.Iterable[str], known: t.Iterable[str]) -> list[str]:
+def unknown_variables(names: t.Iterable[str], known: t.Iterable[str], prefix: str = PREFIX) -> list[str]:
     """A sentence with the remedy for each of the C(names) that begins like a variable of this collection, but is none of the C(known)."""
     options = sorted(set(known))
-    return [_sentence(name, options) for name in sorted(set(names)) if name.startswith(PREFIX) and name not in options and name not in _FACTS]
+    return [_sentence(name, options, prefix) for name in sorted(set(names)) if name.startswith(prefix) and name not in options and name not in _FACTS]
 
 
-def _sentence(name: str, options: list[str]) -> str:
+def _sentence(name: str, options: list[str], prefix: str) -> str:
     # Without what all of them begin with, which would make any two look alike.
-    close = difflib.get_close_matches(name[len(PREFIX) :], [option[len(PREFIX) :] for option in options if option.startswith(PREFIX)], n=1)
-    remedy = f"did you mean {PREFIX}{close[0]}?" if close else f"use one of {', '.join(options)}"
+    close = difflib.get_close_matches(name[len(prefix) :], [option[len(prefix) :] for option in options if option.startswith(prefix)], n=1)
+    remedy = f"did you mean {prefix}{close[0]}?" if close else f"use one of {', '.join(options)}"
     return f"{name} is no variable of this playbook and would have no effect; {remedy}"
 
 
