@@ -5,7 +5,7 @@ TOOL := PYTHONPATH=tests $(PYTHON) -m tooling
 LAB := $(TOOL).launch podnet_lab $(if $(TOPOLOGY),--topology $(TOPOLOGY))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults lint sanity unit molecule lab lab-down clean
+.PHONY: help demo test test-faults test-vm lint sanity unit molecule lab lab-down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: ## Run all checks: lint, sanity, unit, molecule
 
 test-faults: ## Run the scenarios that are too long for every run: rollback, faults
 	@$(TOOL).launch tooling.molecule rollback faults
+
+test-vm: ## Try the kernel playbooks on a virtual machine, for an hour (VM_ARGS="--help")
+	@$(TOOL).launch podnet_vm $(VM_ARGS)
 
 lint: ## Run linters, type checks and the checks of the documentation
 	@$(TOOL).check lint

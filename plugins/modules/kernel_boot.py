@@ -17,8 +17,8 @@ description:
     reboot instead of a standstill, and with a timer that reboots the machine unless O(state=committed) comes in time. Every boot after
     that starts the default, which is still the kernel before.
   - The units of the timer are on disk, since they must outlast the reboot, and do nothing but in the boot on trial.
-  - Where the machine has a hardware watchdog that nothing uses, systemd serves it during the trial, so that a kernel that hangs after
-    systemd has started is reset.
+  - systemd serves a watchdog during the trial, so that a machine on which nothing runs any more is reset. That is the hardware's where it
+    has a driver and nothing uses it, else the kernel's own one (softdog), which needs a kernel that still takes interrupts.
 extends_documentation_fragment:
   - podnet.cni._attributes
 attributes:
@@ -61,8 +61,8 @@ options:
     default: 900
   watchdog_seconds:
     description:
-      - Seconds without a sign of life after which the hardware watchdog resets the machine on trial, V(0) to leave it alone. A watchdog that
-        is in use already is left alone too.
+      - Seconds without a sign of life of systemd after which the watchdog resets the machine on trial, V(0) to do without. A watchdog that
+        is in use already is left alone.
     type: int
     default: 60
 seealso:
@@ -98,17 +98,18 @@ boot:
   type: dict
   sample: {loader: grub, default: 6.1.0-56-cloud-amd64, once: podnet-kernel-trial, pinned: true}
 watchdog:
-  description: Whether the hardware watchdog is served during the trial.
+  description: The watchdog that is served during the trial, empty without one.
   returned: success
-  type: bool
+  type: str
+  sample: softdog
 """
 
 import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.podnet.cni.plugins.module_utils._host import boot_loader, commands, files, kernel_host, kernel_trial
-from ansible_collections.podnet.cni.plugins.module_utils._plan.kernel_entries import MARK
+from ansible_collections.podnet.cni.plugins.module_utils._host import boot_loader, commands, files, kernel_files, kernel_host, kernel_trial
+from ansible_collections.podnet.cni.plugins.module_utils._plan.kernel_entries import MARK, TRIAL_ID
 
 LEAST_RETURN = 60
 
@@ -131,7 +132,7 @@ class Booter:
         self.root = root
         self.release = str(params["release"] or "")
         self.running = running_release(root)
-        self.watchdog = False
+        self.watchdog = ""
         kind = kernel_host.container(root)
         if kind:
             raise Failure(f"this is a container ({kind}), which runs on the kernel of its machine and has no boot loader; run it on the machine")
@@ -165,7 +166,7 @@ class Booter:
         if self.params["state"] in ("pinned", "committed"):
             shown["default"] = self.release
         if self.params["state"] == "armed":
-            shown["once"] = boot_loader.TRIAL_ID
+            shown["once"] = TRIAL_ID
         elif self.params["state"] != "pinned":
             shown["once"] = ""
         return shown
@@ -195,8 +196,7 @@ class Booter:
                 f"release: '{self.release}' is the default of the boot loader, so that the machine could not go back from it; "
                 f"pin another one first, such as {self.running}"
             )
-        device = kernel_trial.watchdog(self.root)
-        self.watchdog = bool(self.params["watchdog_seconds"]) and device["device"] and not device["active"]
+        watchdog = self._watchdog()
         state = {"release": self.release, "previous": self.running, "return_seconds": self.params["return_seconds"]}
         known = kernel_trial.read(self.root)
         if self.loader.armed() and all(known.get(key) == value for key, value in state.items()):
@@ -204,7 +204,7 @@ class Booter:
         if self.check_mode:
             return True
         # The way back first: an entry that starts a kernel once is of no use without it.
-        kernel_trial.arm(self.root, state, self.params["return_seconds"], self.params["watchdog_seconds"] if self.watchdog else 0)
+        kernel_trial.arm(self.root, state, self.params["return_seconds"], watchdog)
         try:
             self.loader.arm(self.release, [*self.params["options"], f"panic={self.params['panic_seconds']}", f"{MARK}={self.release}"])
         except (boot_loader.BootError, commands.CommandError, OSError):
@@ -212,6 +212,20 @@ class Booter:
             kernel_trial.disarm(self.root)
             raise
         return True
+
+    def _watchdog(self) -> kernel_trial.Watchdog:
+        """What watches over the trial: a watchdog that is there and not in use, else the kernel's own one if it has it."""
+        found = kernel_trial.watchdog_state(self.root)
+        seconds = int(self.params["watchdog_seconds"])
+        if not seconds or found["active"]:
+            return kernel_trial.Watchdog()
+        if found["device"]:
+            self.watchdog = found["identity"] or "hardware"
+            return kernel_trial.Watchdog(seconds)
+        if "softdog" in kernel_files.find_modules(self.root, self.release, running=False)[1]:
+            self.watchdog = "softdog"
+            return kernel_trial.Watchdog(seconds, soft=True)
+        return kernel_trial.Watchdog()
 
     def run_committed(self) -> bool:
         """State committed."""

@@ -16,7 +16,7 @@ description:
     is removed, nothing else is upgraded unless a package needs it.
   - Then it looks at what was installed. There must be a kernel, an initramfs that is an archive, the index of its modules, and an entry of
     the boot loader. Where that is not so, or the installation fails, the packages are removed again and the module fails.
-  - It does not change which kernel is started, but a package's own scripts may. Use M(podnet.cni.kernel_boot) with O(podnet.cni.kernel_boot#module:state=pinned) before.
+  - It does not change which kernel is started, but a package's own scripts may. Use M(podnet.cni.kernel_boot) with C(state=pinned) before.
 extends_documentation_fragment:
   - podnet.cni._attributes
 attributes:
@@ -153,7 +153,9 @@ class Installer:
         wanted = [(package, split_package(package)) for package in self.packages]
         lost = [package for package, parts in wanted if parts not in there]
         if lost:
-            raise Failure(f"packages: {', '.join(lost)} is in no repository of this host; enable the one that has it, or give a version that is there")
+            raise Failure(
+                f"packages: {', '.join(lost)} is in no repository of this host; enable the one that has it, or give a version that is there"
+            )
         return [package for package, parts in wanted if parts not in have]
 
     def problems(self) -> list[str]:

@@ -174,8 +174,8 @@ class Watcher:
         found = [str(node["metadata"]["name"]) for node in nodes if info_of(node, "bootID") == self.params["boot_id"]]
         if len(found) != 1:
             raise Failure(
-                f"boot_id: {len(found)} of {len(nodes)} nodes of the cluster are in the boot {self.params['boot_id']}: this host is no node of it, or "
-                "its kubelet does not run. Give the node's name, or another kubeconfig"
+                f"boot_id: {len(found)} of {len(nodes)} nodes of the cluster are in the boot {self.params['boot_id']}: this host is no node of it, "
+                "or its kubelet does not run. Give the node's name, or another kubeconfig"
             )
         return found[0]
 

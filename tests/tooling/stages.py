@@ -91,6 +91,8 @@ class Plan:
             "-p",
             "podnet_faults",
             "-p",
+            "podnet_vm",
+            "-p",
             "prober",
         ]
         rest_path = os.pathsep.join(str(part) for part in (tree, folder / "tests", folder / "tests" / "lab"))

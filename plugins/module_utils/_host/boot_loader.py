@@ -160,29 +160,29 @@ class Grub(BootLoader):
     def problem(self) -> tuple[str, str]:
         text = self._text()
         if not text:
-            return f"{self.config} cannot be read", f"Run {self.prefix}-mkconfig -o {self.config}"
+            return f"{self.config} cannot be read", f"Run {self.prefix}-mkconfig -o {self.config}."
         if not kernel_entries.asks_for_one_boot(text):
-            return f"{self.config} does not look at what {self.prefix}-reboot writes", f"Have it written by {self.prefix}-mkconfig"
+            return f"{self.config} does not look at what {self.prefix}-reboot writes", f"Have it written by {self.prefix}-mkconfig -o {self.config}, and look what takes that out again."
         return self._unwritable() or self._custom_problem(text)
 
     def _custom_problem(self, text: str) -> tuple[str, str]:
         if not kernel_entries.reads_custom(text):
-            return f"{self.config} does not read custom.cfg", "Make /etc/grub.d/41_custom executable again and have the menu written anew"
+            return f"{self.config} does not read custom.cfg", "Make /etc/grub.d/41_custom executable again and have the menu written anew."
         if not self._by_environment(text) and not self.drop_in.parent.is_dir():
             return (
                 "GRUB_DEFAULT in /etc/default/grub names an entry, so that a new kernel would be the default at once",
-                f"Set GRUB_DEFAULT=saved there and run {self.prefix}-mkconfig -o {self.config}",
+                f"Set GRUB_DEFAULT=saved there and run {self.prefix}-mkconfig -o {self.config}.",
             )
         return "", ""
 
     def _unwritable(self) -> tuple[str, str] | None:
         """GRUB must be able to forget what it was to start once."""
-        remedy = "Put /boot on a partition of its own with ext4 or xfs"
+        remedy = "Put /boot on a partition of its own with ext4 or xfs."
         if not self.environment.exists():
-            return f"{self.environment} is not there", f"Make it: {self.prefix}-editenv {self.environment} create"
+            return f"{self.environment} is not there", f"Make it with {self.prefix}-editenv {self.environment} create."
         for target, bad in (("abstraction", UNWRITABLE_LAYERS), ("fs", UNWRITABLE_SYSTEMS)):
             if not commands.find(f"{self.prefix}-probe"):
-                return f"{self.prefix}-probe is missing", "Install GRUB's programs"
+                return f"{self.prefix}-probe is missing", "Install GRUB's programs."
             done = commands.run([f"{self.prefix}-probe", f"--target={target}", str(self.environment)], check=False)
             found = [word for word in done.stdout.split() if word in bad]
             if done.returncode:
@@ -281,7 +281,7 @@ class BlsGrub(Grub):
         found = [entry for entry in self.entries() if entry.id != TRIAL_ID]
         return kernel_entries.resolve(self.variables().get("saved_entry", ""), found)
 
-    def _custom_problem(self, text: str) -> tuple[str, str]:
+    def _custom_problem(self, dummy: str) -> tuple[str, str]:
         return "", ""
 
     def keep_default(self, release: str) -> None:
@@ -337,9 +337,9 @@ class SystemdBoot(BootLoader):
 
     def problem(self) -> tuple[str, str]:
         if not commands.find("bootctl"):
-            return "bootctl is missing", "Install systemd-boot's programs"
+            return "bootctl is missing", "Install systemd-boot's programs."
         if not self.entries():
-            return f"{self.entry_folder} has no entries; unified kernel images cannot be given further options", "Use entries of type 1"
+            return f"{self.entry_folder} has no entries; unified kernel images cannot be given further options", "Use entries of type 1."
         return "", ""
 
     def holds(self) -> bool:

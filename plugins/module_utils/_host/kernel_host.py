@@ -125,7 +125,7 @@ def read(root: Path = Path("/"), refresh: bool = False) -> dict[str, t.Any]:
         "secure_boot": secure_boot(root),
         "trial": kernel_trial.read(root),
         "record": kernel_trial.read_record(root),
-        "watchdog": kernel_trial.watchdog(root),
+        "watchdog": kernel_trial.watchdog_state(root),
         "reboot_required": [line for line in (files.read_text(root / "run/reboot-required.pkgs") or "").splitlines() if line],
         "boot": boot_loader.EMPTY,
     }

@@ -109,7 +109,9 @@ class Apt(Manager):
 
     def remove(self, packages: t.Sequence[str]) -> None:
         names = [package.partition("=")[0] for package in packages]
-        commands.run(["apt-get", "purge", "--yes", "-q", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", *names], timeout=INSTALL_SECONDS, environment=_APT)
+        commands.run(
+            ["apt-get", "purge", "--yes", "-q", "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", *names], timeout=INSTALL_SECONDS, environment=_APT
+        )
 
 
 def parse_rpm(text: str) -> list[tuple[str, str, str]]:

@@ -26,6 +26,7 @@ STATE = f"{FOLDER}/kernel-trial.json"
 LOG = "var/lib/podnet/kernel-return.log"
 RECORD = "var/lib/podnet/kernel.json"
 WATCHDOG = "dev/watchdog0"
+SOFTDOG_UNIT = "podnet-kernel-softdog"
 SHUTDOWN_SECONDS = 120
 """A shutdown that takes longer hangs, and is ended by force."""
 
@@ -71,6 +72,18 @@ for key in s u b; do
   sleep 2
 done
 """
+# By name, which also loads a driver that autoload is forbidden for, as distributions do for watchdogs.
+_SOFTDOG = """\
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'modprobe softdog'
+
+[Install]
+WantedBy=sysinit.target
+"""
 _MANAGER = """\
 # Written by podnet.cni.kernel_boot; removed when the kernel is kept.
 [Manager]
@@ -78,49 +91,75 @@ RuntimeWatchdogSec={seconds}
 """
 
 
-def texts(seconds: int, watchdog_seconds: int) -> dict[str, str]:
+class Watchdog(t.NamedTuple):
+    """The watchdog that systemd serves on trial: after how many seconds without a sign of life it resets, and whether it is the kernel's own one."""
+
+    seconds: int = 0
+    soft: bool = False
+
+
+def texts(seconds: int, watchdog: Watchdog) -> dict[str, str]:
     """Files of the way back by their paths."""
     found = {
         f"{UNITS}/{UNIT}.timer": _HEAD.format(description="Time for the kernel on trial to be kept", mark=MARK) + _TIMER.format(seconds=seconds),
         f"{UNITS}/{UNIT}.service": _HEAD.format(description="Go back to the kernel before", mark=MARK) + _SERVICE.format(script=SCRIPT),
         SCRIPT: _SCRIPT.format(unit=UNIT, seconds=seconds, log=LOG, log_folder=LOG.rpartition("/")[0], shutdown=SHUTDOWN_SECONDS),
     }
-    if watchdog_seconds:
-        found[MANAGER] = _MANAGER.format(seconds=watchdog_seconds)
+    if watchdog.seconds:
+        found[MANAGER] = _MANAGER.format(seconds=watchdog.seconds)
+    if watchdog.seconds and watchdog.soft:
+        found[f"{UNITS}/{SOFTDOG_UNIT}.service"] = _HEAD.format(description="A watchdog for the kernel on trial", mark=MARK) + _SOFTDOG
     return found
 
 
-def arm(root: Path, state: t.Mapping[str, t.Any], seconds: int, watchdog_seconds: int) -> None:
+def _links(names: t.Iterable[str]) -> dict[str, str]:
+    """Links that enable units, and where they lead."""
+    wanted = [name for name in names if name.endswith((f"{UNIT}.timer", f"{SOFTDOG_UNIT}.service"))]
+    return {f"{UNITS}/sysinit.target.wants/{name.rpartition('/')[2]}": f"/{name}" for name in wanted}
+
+
+def arm(root: Path, state: t.Mapping[str, t.Any], seconds: int, watchdog: Watchdog) -> None:
     """Write the units, for the next boot."""
-    for name, text in texts(seconds, watchdog_seconds).items():
+    _remove(root)
+    found = texts(seconds, watchdog)
+    for name, text in found.items():
         files.write_atomically(root / name, text.encode(), 0o644)
-    link = root / UNITS / "sysinit.target.wants" / f"{UNIT}.timer"
-    link.parent.mkdir(parents=True, exist_ok=True)
-    if not link.is_symlink():
-        link.symlink_to(f"/{UNITS}/{UNIT}.timer")
-    if not watchdog_seconds:
-        files.remove(root / MANAGER)
+    for name, target in _links(found).items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).symlink_to(target)
     files.write_atomically(root / STATE, (json.dumps(state, indent=2) + "\n").encode(), 0o644)
+
+
+def _remove(root: Path) -> list[str]:
+    """Remove every file, whatever the others say; those that were there."""
+    every = texts(1, Watchdog(1, True))
+    names = [STATE, *_links(every), *every]
+    return [name for name in names if files.remove(root / name)]
 
 
 def disarm(root: Path) -> bool:
     """Stop the timer and remove everything; true when there was anything."""
-    paths = [root / STATE, root / UNITS / "sysinit.target.wants" / f"{UNIT}.timer", root / UNITS / f"{UNIT}.timer",
-             root / UNITS / f"{UNIT}.service", root / MANAGER, root / SCRIPT]  # fmt: skip
-    # First of all: from here on nothing reboots the machine.
-    if root == Path("/") and commands.find("systemctl"):
+    live = root == Path("/") and commands.find("systemctl") is not None
+    if live:
+        # First of all: from here on nothing reboots the machine.
         commands.run(["systemctl", "stop", f"{UNIT}.timer", f"{UNIT}.service"], check=False)
-    by_watchdog = (root / MANAGER).exists()
-    # Every one of them, whatever the others say.
-    gone = [files.remove(path) for path in paths]
-    files.remove_if_empty(root / FOLDER)
-    files.remove_if_empty(root / MANAGER.rpartition("/")[0])
-    if any(gone) and root == Path("/") and commands.find("systemctl"):
+    gone = _remove(root)
+    for folder in (FOLDER, MANAGER.rpartition("/")[0]):
+        files.remove_if_empty(root / folder)
+    if gone and live:
         commands.run(["systemctl", "daemon-reload"], check=False)
-        if by_watchdog:
-            commands.run(["busctl", "set-property", "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                          "RuntimeWatchdogUSec", "t", "0"], check=False)  # fmt: skip
-    return any(gone)
+        if MANAGER in gone:
+            _let_watchdog_go(f"{UNITS}/{SOFTDOG_UNIT}.service" in gone)
+    return bool(gone)
+
+
+def _let_watchdog_go(soft: bool) -> None:
+    """Have systemd close the watchdog that it serves, as it would after a reboot."""
+    words = ["busctl", "set-property", "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"]
+    commands.run([*words, "RuntimeWatchdogUSec", "t", "0"], check=False)
+    if soft:
+        commands.run(["systemctl", "stop", f"{SOFTDOG_UNIT}.service"], check=False)
+        commands.run(["modprobe", "--remove", "softdog"], check=False)
 
 
 def on_trial(root: Path) -> bool:
@@ -154,8 +193,8 @@ def read_record(root: Path = Path("/")) -> dict[str, t.Any]:
     return _json(root / RECORD)
 
 
-def watchdog(root: Path = Path("/")) -> dict[str, t.Any]:
-    """The hardware watchdog, if there is one with a driver, and who uses it."""
+def watchdog_state(root: Path = Path("/")) -> dict[str, t.Any]:
+    """The watchdog that there is, with its identity, and whether something uses it."""
     identity = (files.read_text(root / "sys/class/watchdog/watchdog0/identity") or "").strip()
     state = (files.read_text(root / "sys/class/watchdog/watchdog0/state") or "").strip()
     return {"device": (root / WATCHDOG).exists(), "identity": identity, "active": state == "active"}

@@ -86,7 +86,7 @@ def holders(value: str, now: datetime.datetime) -> list[Held]:
         return []
     try:
         data = json.loads(value)
-        entries = data["locks"] if "locks" in data else [data]
+        entries = data.get("locks", [data])
         return [held for held, over in (_held(entry, now) for entry in entries or []) if held.owner and not over]
     except (ValueError, KeyError, TypeError, AttributeError):
         return [Held("somebody unknown", "", "")]

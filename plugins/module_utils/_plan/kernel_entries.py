@@ -24,6 +24,7 @@ _WORD = re.compile(r"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"|(\S+)")
 _IMAGE = re.compile(r"(?:vmlinuz|vmlinux|Image|kernel|linux)-(\d+\.\d+\S*?)(?:\.efi|\.signed)?$")
 _DEFAULT = re.compile(r"^\s*(?:set\s+)?default=(?:\"([^\"]*)\"|'([^']*)'|(\S+))\s*$")
 _ENVIRONMENT = re.compile(r"^(\w+)=(.*)$")
+_KERNEL_COMMANDS = ("linux", "linux16", "linuxefi")
 _VERSION_PART = re.compile(r"(\d+)|([a-z]+)|(~)", re.IGNORECASE)
 
 
@@ -94,7 +95,7 @@ def _grub_entry(names: t.Sequence[str], title: str, body: t.Sequence[str]) -> En
     release, options, initrd = "", "", False
     for line in body:
         words = line.split()
-        if len(words) > 1 and words[0] in ("linux", "linux16", "linuxefi"):
+        if len(words) > 1 and words[0] in _KERNEL_COMMANDS:
             release, options = release_of(words[1]), " ".join(words[2:])
         initrd = initrd or bool(words and words[0] in ("initrd", "initrd16", "initrdefi"))
     single = any(word in ("single", "recovery", "nomodeset", "rescue") for word in options.split()) and "recovery" in title.lower() + " ".join(names)
@@ -133,25 +134,25 @@ def resolve(choice: str, entries: t.Sequence[Entry]) -> Entry | None:
     if not choice:
         return entries[0] if entries else None
     parts = choice.split(">")
-    candidates = list(entries)
+    found = list(entries)
     for depth, part in enumerate(parts):
-        names = list(dict.fromkeys(entry.id.split(">")[depth] for entry in candidates if len(entry.id.split(">")) > depth))
-        if part.isdigit() and part not in names:
-            if int(part) >= len(names):
-                return None
-            part = names[int(part)]
-        by_name = [entry for entry in candidates if len(entry.id.split(">")) > depth and entry.id.split(">")[depth] == part]
-        if not by_name and depth == len(parts) - 1:
-            by_name = [entry for entry in candidates if entry.title == part]
-        if not by_name:
-            return None
-        candidates = by_name
-    return candidates[0]
+        found = _below(found, depth, part, last=depth == len(parts) - 1)
+    return found[0] if found else None
+
+
+def _below(entries: t.Sequence[Entry], depth: int, part: str, last: bool) -> list[Entry]:
+    """The entries that one part of a choice means: those of a menu, or an entry itself."""
+    deep = [(entry.id.split(">"), entry) for entry in entries if entry.id.count(">") >= depth]
+    names = list(dict.fromkeys(names[depth] for names, dummy in deep))
+    name = names[int(part)] if part.isdigit() and part not in names and int(part) < len(names) else part
+    found = [entry for path, entry in deep if path[depth] == name]
+    return found or ([entry for dummy, entry in deep if entry.title == part] if last else [])
 
 
 def of_release(entries: t.Iterable[Entry], release: str) -> Entry | None:
     """The entry that starts a release: one in a submenu, which names the release, before the first one of the menu, which is whatever is
-    newest; never one for recovery and never the trial."""
+    newest; never one for recovery and never the trial.
+    """
     found = [entry for entry in entries if entry.release == release and not entry.recovery and TRIAL_ID not in entry.id]
     return max(found, key=lambda entry: (release in entry.id, entry.id.count(">")), default=None)
 
@@ -164,16 +165,19 @@ def with_options(options: str, extra: t.Iterable[str]) -> str:
     return " ".join([*kept, *added])
 
 
+def _with_options_in(line: str, added: t.Sequence[str]) -> str:
+    """A line of an entry; that of the kernel gets the options."""
+    words = line.split()
+    if len(words) < 2 or words[0] not in _KERNEL_COMMANDS:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return f"{indent}{words[0]} {words[1]} {with_options(' '.join(words[2:]), added)}"
+
+
 def grub_trial(entry: Entry, extra: t.Iterable[str]) -> str:
     """The text of an entry for one boot: that of the release's own entry, with further options for the kernel."""
-    lines = []
     added = list(extra)
-    for line in entry.body:
-        words = line.split()
-        if len(words) > 1 and words[0] in ("linux", "linux16", "linuxefi"):
-            indent = line[: len(line) - len(line.lstrip())]
-            line = f"{indent}{words[0]} {words[1]} {with_options(' '.join(words[2:]), added)}"
-        lines.append(line)
+    lines = [_with_options_in(line, added) for line in entry.body]
     return "\n".join([BEGIN, f"menuentry '{entry.release}, once (podnet.cni)' --id {TRIAL_ID} {{", *lines, "}", END, ""])
 
 
@@ -196,7 +200,7 @@ def parse_bls(name: str, text: str) -> Entry:
     version = next(iter(values.get("version") or [""]))
     release = version if "linux" in values and version else release_of(image)
     title = next(iter(values.get("title") or [""]))
-    identifier = name[: -len(".conf")] if name.endswith(".conf") else name
+    identifier = name.removesuffix(".conf")
     rescue = "rescue" in identifier or "rescue" in title.lower()
     return Entry(
         identifier, title, release, " ".join(values.get("options") or []), tuple(text.splitlines()), rescue, initrd=bool(values.get("initrd"))
@@ -218,14 +222,8 @@ def ordered_bls(entries: t.Iterable[Entry]) -> list[Entry]:
 
 def bls_trial(entry: Entry, extra: t.Iterable[str]) -> str:
     """The text of a file for one boot."""
-    lines, added, done = [], list(extra), False
-    for line in entry.body:
-        key, dummy, value = line.strip().partition(" ")
-        if key == "options" and not done:
-            line, done = f"options {with_options(value, added)}", True
-        elif key == "title":
-            line = f"title {entry.release}, once (podnet.cni)"
-        elif key in ("id", "grub_class") and value.strip() == entry.id:
-            continue
-        lines.append(line)
-    return "\n".join([*lines, *([] if done else [f"options {' '.join(added)}"]), ""])
+    added = list(extra)
+    lines = [f"title {entry.release}, once (podnet.cni)", f"options {with_options(entry.options, added)}"]
+    # What else is in it: the files to load, and what the boot loader sorts by.
+    lines += [line for line in entry.body if line.strip().partition(" ")[0] not in ("title", "options", "id")]
+    return "\n".join([*lines, ""])

@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.kernel_release import Release, compare
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
 
 Record = t.Mapping[str, t.Any]
 
@@ -94,7 +95,7 @@ class Candidate(t.NamedTuple):
     @property
     def key(self) -> tuple[t.Any, ...]:
         """Newer ones are greater."""
-        return Release(self.release).key, self.version
+        return Release(self.release).key, natural_key(self.version)
 
 
 def _debian_stream(version: str) -> str:
@@ -112,9 +113,7 @@ def candidate_of(family: str, package: Record) -> Candidate | None:
                 return None
             release = found.group(1)
             Release(release)
-            return Candidate(
-                release, name, version, flavour_of(release, family), _debian_stream(version) if family == "debian" else "", installed
-            )
+            return Candidate(release, name, version, flavour_of(release, family), _debian_stream(version) if family == "debian" else "", installed)
         if family in ("el", "amzn"):
             found = _RPM.fullmatch(name)
             if not found:
@@ -159,12 +158,10 @@ def in_series(release: str, series: str) -> bool:
 
 
 def _newest(found: t.Sequence[Candidate]) -> Candidate:
-    return max(found, key=lambda candidate: candidate.key)
-
-
-def _pick(found: t.Sequence[Candidate], running: str) -> Candidate:
-    """Of several packages of the same release the installed one, else the newest."""
-    return _newest([item for item in found if item.installed] or found) if found else Candidate(running, "", "", "", "", True)
+    """The newest release; of several packages of it the one that is installed, else the newest."""
+    release = max(found, key=lambda candidate: candidate.key).release
+    same = [item for item in found if item.release == release]
+    return max([item for item in same if item.installed] or same, key=lambda candidate: candidate.key)
 
 
 def choose(family: str, state: Record, wanted: str, flavour: str = "", stream: str = DEFAULT) -> Candidate:
@@ -181,7 +178,7 @@ def choose(family: str, state: Record, wanted: str, flavour: str = "", stream: s
     known = candidates(family, state["packages"])
     exact = [item for item in known if item.release == wanted]
     if exact:
-        return _pick(exact, wanted)
+        return _newest(exact)
     if wanted in state.get("installed", ()):
         return Candidate(wanted, "", "", flavour_of(wanted, family), "", True)
     if wanted not in ("", DEFAULT) and not _SERIES.fullmatch(wanted):

@@ -25,20 +25,29 @@ LEAST_SPACE = 64 * MIB
 IMMUTABLE: t.Mapping[str, tuple[str, str]] = {
     "ostree": (
         "its file system is managed by ostree",
-        "Let rpm-ostree (or the Machine Config Operator) change the kernel: 'rpm-ostree upgrade' and a reboot; 'rpm-ostree rollback' is the way back.",
+        "Let rpm-ostree (or the Machine Config Operator) do it: 'rpm-ostree upgrade' and a reboot; 'rpm-ostree rollback' is the way back.",
     ),
     "flatcar": (
         "Flatcar replaces the whole system, and has a way back of its own",
         "Use its update engine ('update_engine_client -update') with the Flatcar Linux Update Operator, which takes one node at a time.",
     ),
-    "talos": ("Talos has no package manager and no SSH", "Use 'talosctl upgrade --image ...', one node at a time; 'talosctl rollback' is the way back."),
-    "bottlerocket": ("Bottlerocket replaces the whole system", "Use its update operator, or 'apiclient update apply --reboot'; it goes back by itself."),
+    "talos": (
+        "Talos has no package manager and no SSH",
+        "Use 'talosctl upgrade --image ...', one node at a time; 'talosctl rollback' is the way back.",
+    ),
+    "bottlerocket": (
+        "Bottlerocket replaces the whole system",
+        "Use its update operator, or 'apiclient update apply --reboot'; it goes back by itself.",
+    ),
     "cos": ("Container-Optimized OS replaces the whole system", "Give the node pool a newer image, and let it replace the nodes."),
     "transactional": (
         "its root file system is read-only and changed by snapshots",
         "Use 'transactional-update kernel', a reboot, and 'transactional-update rollback' as the way back.",
     ),
-    "nixos": ("its kernel follows from its configuration", "Set boot.kernelPackages and use 'nixos-rebuild boot'; older generations stay in the menu."),
+    "nixos": (
+        "its kernel follows from its configuration",
+        "Set boot.kernelPackages and use 'nixos-rebuild boot'; older generations stay in the menu.",
+    ),
 }
 """Systems whose kernel is not changed by installing a package: why, and what to use instead."""
 
@@ -145,13 +154,13 @@ class _Judge:
 
     def look_at_watchdog(self) -> None:
         """What brings a kernel back that hangs."""
-        watchdog = self.state["watchdog"]
-        if not watchdog["device"]:
+        if not self.state["watchdog"]["device"]:
             self.add(
                 "no-watchdog",
                 INFO,
-                "The host has no hardware watchdog (/dev/watchdog0).",
-                "A kernel that panics, or comes up without network, goes back by itself. One that hangs without a panic does not.",
+                "The host has no hardware watchdog with a driver (/dev/watchdog0).",
+                "A kernel that panics, comes up without network, or on which no process runs any more goes back by itself. One that stands still "
+                "with interrupts off, or before systemd has started, does not.",
                 "Load the driver of the machine's watchdog (iTCO_wdt, sp5100_tco, ipmi_watchdog, i6300esb), or have the console at hand.",
                 "systemd/systemd:man/systemd-system.conf.xml",
             )
@@ -254,7 +263,9 @@ def _decide(judge: _Judge, found: kernel_packages.Distribution, candidate: kerne
     plan["work"] = True
     if not plan["reason"]:
         plan["reason"] = (
-            f"{wanted} runs on trial and was not made the default" if plan["resume"] else f"{wanted} runs, but {default or 'another one'} is the default"
+            f"{wanted} runs on trial and was not made the default"
+            if plan["resume"]
+            else f"{wanted} runs, but {default or 'another one'} is the default"
         )
     judge.look_at_boot(wanted)
     judge.look_at_space(install)

@@ -81,7 +81,13 @@ def _plan_summary(plans: t.Mapping[str, Record], serial: t.Sequence[Size]) -> st
 
 def result_table(results: t.Mapping[str, Record], width: int = WIDTH) -> str:
     """What became of every host that was planned to change."""
-    columns = [Column("host", least=8), Column("before", least=12), Column("now", least=12), Column("result", least=10), Column("what happened", least=24)]
+    columns = [
+        Column("host", least=8),
+        Column("before", least=12),
+        Column("now", least=12),
+        Column("result", least=10),
+        Column("what happened", least=24),
+    ]
     rows = [
         (
             host,
@@ -116,5 +122,8 @@ def came_back(before: str, wanted: str, now: str, log: t.Sequence[str]) -> str:
     if log:
         return f"{text}; its timer wrote: {log[-1]}"
     if now == before:
-        return f"{text}: the new kernel panicked, was reset by the watchdog, or was never started (see the console, 'journalctl -b -1' and /sys/fs/pstore)"
+        return (
+            f"{text}: the new kernel panicked, was reset by the watchdog, or was never started (see the console, 'journalctl -b -1' and "
+            "/sys/fs/pstore)"
+        )
     return text

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from podnet_lab.cache import publish
 from podnet_lab.shell import run
+from tooling.places import key_of
+
 from podnet_vm import kernels
 from podnet_vm.needs import GRUB
-from tooling.places import key_of
 
 DISK = "disk.raw"
 KEY = "id_ed25519"
@@ -34,9 +35,9 @@ MASKED = (
     "sys-kernel-tracing.mount", "systemd-networkd.service", "systemd-networkd.socket", "systemd-pstore.service", "systemd-timesyncd.service",
     "systemd-tmpfiles-clean.timer", "systemd-update-utmp-runlevel.service", "systemd-update-utmp.service",
 )  # fmt: skip
-MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4", "crc32c_generic", "i6300esb")
+MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4", "crc32c_generic")
 
-# The address that QEMU's network gives. /etc/podnet-fault is how the tests ask for a fault in kernels of a release.
+# The address that QEMU's network gives. Below /etc/podnet-fault the tests ask for a fault in kernels of a release.
 NETWORK_UNIT = """\
 [Unit]
 Description=The network card
@@ -61,6 +62,28 @@ if [ -e /etc/podnet-fault/no-network ] && uname -r | grep -qxFf /etc/podnet-faul
 fi
 ip address add 10.0.2.15/24 dev eth0
 ip link set eth0 up
+"""
+HANG_UNIT = """\
+[Unit]
+Description=A fault
+ConditionPathExists=/etc/podnet-fault/hang
+
+[Service]
+ExecStart=/bin/sh /etc/hang.sh
+
+[Install]
+WantedBy=multi-user.target
+"""
+# Real-time processes without a limit leave nothing to any other process; interrupts are still taken.
+HANG_SCRIPT = """\
+uname -r | grep -qxFf /etc/podnet-fault/hang || exit 0
+sleep 10
+echo 'fault: this machine hangs from now on' > /dev/console
+echo -1 > /proc/sys/kernel/sched_rt_runtime_us
+for number in $(seq 0 $(($(nproc) - 1))); do
+  taskset -c "$number" chrt --fifo 99 sh -c 'while :; do :; done' &
+done
+wait
 """
 GRUB_DEFAULTS = f"""\
 GRUB_DEFAULT=0
@@ -122,6 +145,8 @@ def settle(root: Path, folder: Path, packages: Path) -> None:
     put("etc/default/grub", GRUB_DEFAULTS)
     put("etc/network.sh", NETWORK_SCRIPT)
     put("etc/systemd/system/card.service", NETWORK_UNIT)
+    put("etc/hang.sh", HANG_SCRIPT)
+    put("etc/systemd/system/hang.service", HANG_UNIT)
     put("etc/ssh/sshd_config.d/vm.conf", "UseDNS no\nPermitRootLogin prohibit-password\nPasswordAuthentication no\n")
     put("etc/apt/sources.list", "deb [trusted=yes] file:/srv/kernels ./\n")
     for path in (root / "etc/apt/sources.list.d").glob("*"):
@@ -131,7 +156,7 @@ def settle(root: Path, folder: Path, packages: Path) -> None:
     for unit in MASKED:
         (units / unit).unlink(missing_ok=True)
         (units / unit).symlink_to("/dev/null")
-    run(["chroot", root, "systemctl", "--quiet", "enable", "card.service"])
+    run(["chroot", root, "systemctl", "--quiet", "enable", "card.service", "hang.service"])
     run(["chroot", root, "systemctl", "--quiet", "set-default", "multi-user.target"])
     run(["chroot", root, "apt-get", "update", "-qq"])
 

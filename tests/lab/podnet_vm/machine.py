@@ -17,6 +17,7 @@ from pathlib import Path
 from podnet_lab.errors import LabError
 from podnet_lab.process import end_process
 from podnet_lab.shell import environment, run
+
 from podnet_vm import image
 
 MEMORY_MIB = 1024
@@ -54,13 +55,23 @@ class Machine:
 
     def command(self) -> list[str]:
         """QEMU without KVM, in the idle class of the scheduler, since it takes all that it can get."""
-        processor = ["-machine", "pc", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "qemu64,-svm", "-smp", str(PROCESSORS), "-m", str(MEMORY_MIB)]
+        processor = [
+            "-machine",
+            "pc",
+            "-accel",
+            "tcg,thread=multi,tb-size=512",
+            "-cpu",
+            "qemu64,-svm",
+            "-smp",
+            str(PROCESSORS),
+            "-m",
+            str(MEMORY_MIB),
+        ]
         disk = [f"file={self.disk},format=qcow2,if=none,id=disk,cache=unsafe", "-device", "virtio-blk-pci,drive=disk"]
         network = [f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22", "-device", "virtio-net-pci,netdev=net"]
-        watchdog = ["-device", "i6300esb", "-action", "watchdog=reset"]
         return [
             *("chrt", "--idle", "0", "nice", "-n", "19", "qemu-system-x86_64", "-nodefaults", *processor, "-display", "none", "-vga", "none"),
-            *("-serial", f"file:{self.console}", "-drive", *disk, "-netdev", *network, "-device", "virtio-rng-pci", *watchdog),
+            *("-serial", f"file:{self.console}", "-drive", *disk, "-netdev", *network, "-device", "virtio-rng-pci"),
         ]
 
     def start(self) -> None:
