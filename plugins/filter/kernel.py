@@ -23,13 +23,15 @@ def kernel_upgrade_plan(state: t.Mapping[str, t.Any], host: str, settings: t.Map
     return kernel_upgrade.plan_host(str(host), state, settings)
 
 
-def kernel_upgrade_table(plans: Results, serial: t.Any = batches.DEFAULT, width: int = table.WIDTH) -> str:
+def kernel_upgrade_table(plans: Results, serial: t.Any = "1, 10%, 25%", width: int = table.WIDTH) -> str:
     """See C(kernel_upgrade_texts.plan_table)."""
     return kernel_upgrade_texts.plan_table(plans, batches.parse_serial(serial), int(width))
 
 
 def kernel_unreadable(error: str, host: str) -> dict[str, t.Any]:
     """See C(kernel_upgrade_texts.unreadable)."""
+    if not isinstance(error, str):
+        raise ValueError(f"error: '{error}' is no text")
     return kernel_upgrade_texts.unreadable(str(host), str(error))
 
 

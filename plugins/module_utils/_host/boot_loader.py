@@ -162,7 +162,10 @@ class Grub(BootLoader):
         if not text:
             return f"{self.config} cannot be read", f"Run {self.prefix}-mkconfig -o {self.config}."
         if not kernel_entries.asks_for_one_boot(text):
-            return f"{self.config} does not look at what {self.prefix}-reboot writes", f"Have it written by {self.prefix}-mkconfig -o {self.config}, and look what takes that out again."
+            return (
+                f"{self.config} does not look at what {self.prefix}-reboot writes",
+                f"Have it written by {self.prefix}-mkconfig -o {self.config}, and look what takes that out again.",
+            )
         return self._unwritable() or self._custom_problem(text)
 
     def _custom_problem(self, text: str) -> tuple[str, str]:

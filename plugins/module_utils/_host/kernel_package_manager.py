@@ -21,7 +21,7 @@ _APT = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l"}
 _RPM_NAMES = re.compile(r"kernel(?:-(?:ml|lt))?(?:\d+\.\d+)?(?:-(?:modules-extra|devel))?")
 _RPM_FORMAT = "%{name}\t%{version}-%{release}\t%{arch}\n"
 _META = re.compile(r"linux-image-(?!\d+\.\d+\.\d)\S+")
-_DEPENDENCY = re.compile(r"linux-(?:image|modules)-\S+")
+_DEPENDENCY = re.compile(r"linux-(?:image|modules)-[^\s,]+")
 
 
 class Manager:

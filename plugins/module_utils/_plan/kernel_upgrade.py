@@ -16,6 +16,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BL
 Record = t.Mapping[str, t.Any]
 
 INSTALL, CHECK, EVICT, BOOT, PROVE, DEFAULT, UNCORDON = "install", "check", "evict", "boot once", "prove", "make default", "uncordon"
+TRIED_LOADERS = ("grub",)
+LOADERS = {"grub": "GRUB", "grub-bls": "GRUB with BLS entries", "systemd-boot": "systemd-boot"}
 PREVIOUS = "previous"
 """The kernel that ran before the one that was kept last."""
 MIB = 2**20
@@ -127,6 +129,7 @@ class _Judge:
                 "If the new kernel fails there would be nothing to go back to.",
                 "Reboot into a kernel that is installed, or install the package of this one again, and run the playbook again.",
             )
+        self._look_at_loader(str(boot["loader"]))
         trial = self.state["trial"]
         if trial.get("armed") and running != wanted:
             self.add(
@@ -135,6 +138,29 @@ class _Judge:
                 f"A trial of {trial.get('release') or 'a kernel'} was begun and not ended.",
                 "A run was stopped, or the node came back on the old kernel.",
                 "Nothing to do: this run begins anew. What the node wrote about it is in the report.",
+            )
+
+    def _look_at_loader(self, loader: str) -> None:
+        """Whether somebody has tried it."""
+        if loader and loader not in TRIED_LOADERS:
+            self.add(
+                "boot-untried",
+                WARNING if self.settings.get("allow_untried") else BLOCKER,
+                f"The host is started by {LOADERS.get(loader, loader)}.",
+                "What it is told is covered by unit tests, but the upgrade was not run on a machine with it yet.",
+                "Try it on a node that may be lost, with kernel_upgrade_allow_untried=true.",
+            )
+
+    def look_at_signature(self, release: str) -> None:
+        """Whether the firmware would start it."""
+        if self.state.get("secure_boot") and "elrepo" in release:
+            self.add(
+                "not-signed",
+                BLOCKER,
+                f"Secure Boot is on, and {release} is not signed by a key that firmware knows.",
+                "The firmware would not start it.",
+                "Enrol ELRepo's key (mokutil --import), or use a kernel of the distribution.",
+                "elrepo.org/wiki/doku.php?id=secureboot",
             )
 
     def look_at_space(self, install: t.Sequence[str]) -> None:
@@ -269,6 +295,7 @@ def _decide(judge: _Judge, found: kernel_packages.Distribution, candidate: kerne
         )
     judge.look_at_boot(wanted)
     judge.look_at_space(install)
+    judge.look_at_signature(wanted)
     if plan["boot"]:
         judge.look_at_watchdog()
     plan["steps"] = steps(plan, bool(judge.settings.get("cluster")))

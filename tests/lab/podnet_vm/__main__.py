@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import sys
@@ -17,10 +18,18 @@ from tooling.molecule import signals_end
 from tooling.places import ROOT, tree_folder
 from tooling.tree import synchronize
 
-from podnet_vm import catalogue, image, kernels, machine, needs, runner
+from podnet_vm import catalogue, cluster, image, kernels, machine, needs, runner
 
 RESULTS = ROOT / "build" / "vm"
 DOCUMENT = ROOT / "docs" / "kernel_upgrade.json"
+
+
+def document(results: dict[str, t.Any]) -> None:
+    """Put the results of some cases into the page's data, in place of those from before."""
+    before = json.loads(DOCUMENT.read_text(encoding="utf-8"))["cases"] if DOCUMENT.exists() else []
+    records = {record["id"]: record for record in [*before, *results["cases"]]}
+    cases = [records[case.id] for case in catalogue.CASES if case.id in records]
+    DOCUMENT.write_text(json.dumps({"about": results["about"], "cases": cases}, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -38,18 +47,21 @@ def main() -> int:
     try:
         needs.ensure()
         template = image.ensure()
-        if not options.keep_disk:
-            shutil.rmtree(folder, ignore_errors=True)
-        with signals_end(), machine.running(folder, template) as running:
+        shutil.rmtree(folder / "cluster" if options.keep_disk else folder, ignore_errors=True)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(signals_end())
+            running = stack.enter_context(machine.running(folder, template))
+            nodes = stack.enter_context(cluster.running(folder / "cluster", running)) if any(case.cluster for case in cases) else None
             found = kernels.ensure()
-            control = runner.Runner(running, found, RESULTS, synchronize(tree_folder("vm")))
+            control = runner.Runner(running, nodes, found, RESULTS, synchronize(tree_folder("vm")))
             results: dict[str, t.Any] = {"about": {}, "cases": []}
 
             def keep(records: list[dict[str, t.Any]]) -> None:
                 results["about"] = results["about"] or runner.about(found, running)
                 results["cases"] = records
-                for path in [RESULTS / "results.json", *([DOCUMENT] if options.document else [])]:
-                    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+                (RESULTS / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+                if options.document:
+                    document(results)
 
             records = control.run(cases, keep)
     except LabError as exc:

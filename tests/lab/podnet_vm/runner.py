@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -22,11 +23,13 @@ from tooling.places import ROOT
 
 from podnet_vm import machine as machines
 from podnet_vm.catalogue import PATIENT, Case
+from podnet_vm.cluster import Cluster
 from podnet_vm.kernels import Kernels
 
 Record = dict[str, t.Any]
 BOOT_SECONDS = 900.0
 PLAYBOOK_SECONDS = 3600.0
+RELEASE = re.compile(r"\d+\.\d+\.\d+\S*?-cloud-amd64")
 STARTED = "] Linux version "
 LOOK = """\
 printf 'running=%s\\n' "$(uname -r)"
@@ -36,6 +39,9 @@ printf 'trial=%s\\n' "$(ls /etc/podnet/kernel-trial.json /etc/systemd/system/pod
   /etc/systemd/system/podnet-kernel-softdog.service 2>/dev/null | tr '\\n' ' ')"
 printf 'entry=%s\\n' "$(grep -l podnet /boot/grub/custom.cfg 2>/dev/null)"
 printf 'once=%s\\n' "$(grub-editenv /boot/grub/grubenv list | grep ^next_entry=.)"
+printf 'setting=%s\\n' "$(grep -E '^ *set default=' /boot/grub/grub.cfg | tail -1 | tr -d ' ')"
+printf 'saved=%s\\n' "$(grub-editenv /boot/grub/grubenv list | sed -n s/^saved_entry=//p)"
+printf 'first=%s\\n' "$(grep -E '^[[:space:]]*linux[[:space:]]' /boot/grub/grub.cfg | head -1)"
 printf 'packages=%s\\n' "$(dpkg-query -W -f='${Package}=${Version} ' 'linux-image-*')"
 """
 
@@ -43,8 +49,9 @@ printf 'packages=%s\\n' "$(dpkg-query -W -f='${Package}=${Version} ' 'linux-imag
 class Runner:
     """The machine and where results go."""
 
-    def __init__(self, machine: machines.Machine, kernels: Kernels, folder: Path, collections: Path) -> None:
+    def __init__(self, machine: machines.Machine, cluster: Cluster | None, kernels: Kernels, folder: Path, collections: Path) -> None:
         self.machine = machine
+        self.cluster = cluster
         self.kernels = kernels
         self.folder = folder
         self.collections = collections
@@ -78,12 +85,14 @@ class Runner:
         new = self.kernels.new[0]
         before = self.look()
         case.before(self.machine, new)
+        if case.cluster and self.cluster:
+            self.cluster.cordons.clear()
+            self.cluster.add_web()
         starts, begin = self.starts(), time.monotonic()
         code, output = self.playbook(case) if case.playbook else self.reboot(before["boot"])
         seconds = round(time.monotonic() - begin)
         self.machine.wait(BOOT_SECONDS)
         after = self.look()
-        default = self.default()
         record: Record = {
             "id": case.id,
             "title": case.title,
@@ -94,7 +103,8 @@ class Runner:
             "said": said(output),
             "starts": self.starts() - starts,
             "running": after["running"],
-            "default": default,
+            "default": default_of(after),
+            "node": self.node() if case.cluster else {},
             "problems": [],
         }
         case.after(self.machine, new)
@@ -113,15 +123,35 @@ class Runner:
             found.append(f"{record['starts']} starts of a kernel, not {case.boots}")
         found += [f"{key} is {record[key]}, not {wanted}" for key in ("running", "default") if record[key] != wanted]
         found += [f"left behind: {after[key]}" for key in ("trial", "entry", "once") if after[key]]
+        node = record["node"]
+        if node:
+            wanted_node = {
+                "cordoned": [False, True, False],
+                "schedulable": True,
+                "ready": "True",
+                "kernel": wanted,
+                "pods": ["cni-agent-1"],
+                "locks": "",
+            }
+            found += [f"node: {key} is {node[key]}, not {value}" for key, value in wanted_node.items() if node[key] != value]
         if not case.changes:
             found += [f"{key} changed" for key in after if after[key] != before[key]]
         return found
 
-    def default(self) -> str:
-        """The kernel that GRUB would start, as grub-editenv and its menu say."""
-        done = self.ansible(["ansible", "-i", str(self.inventory), "vm", "-m", "podnet.cni.kernel_state"], 600.0)
-        text = done[1][done[1].index("{") :] if "{" in done[1] else "{}"
-        return str(json.loads(text).get("state", {}).get("boot", {}).get("default", ""))
+    def node(self) -> Record:
+        """What the cluster says of the machine, once its kubelet has spoken."""
+        if self.cluster is None:
+            raise LabError("this case needs the cluster")
+        time.sleep(10.0)
+        node = self.cluster.node()
+        return {
+            "cordoned": list(self.cluster.cordons),
+            "schedulable": not node["spec"].get("unschedulable"),
+            "ready": next(item["status"] for item in node["status"]["conditions"] if item["type"] == "Ready"),
+            "kernel": node["status"]["nodeInfo"]["kernelVersion"],
+            "pods": self.cluster.pods(),
+            "locks": self.cluster.lock() + self.cluster.kured_lock(),
+        }
 
     def reboot(self, boot: str) -> tuple[int, str]:
         """As somebody at its console would."""
@@ -138,8 +168,13 @@ class Runner:
         kernel = (
             {"kernel_upgrade_kernel": self.kernels.new[case.kernel] if isinstance(case.kernel, int) else case.kernel} if case.kernel != "" else {}
         )
+        where: Record = {"kernel_upgrade_cluster": False}
+        if case.cluster and self.cluster:
+            where = {"kernel_upgrade_cluster": True, "podnet_kubeconfig": str(self.cluster.kubeconfig)}
+            # Its Services lead nowhere: there is no kube-proxy on the machine.
+            where.update(podnet_probe_tcp=[], podnet_probe_dns=[])
         variables = self.folder / f"{case.id}.yml"
-        variables.write_text(yaml.safe_dump({**PATIENT, **kernel, **case.variables}), encoding="utf-8")
+        variables.write_text(yaml.safe_dump({**PATIENT, **where, **kernel, **case.variables}), encoding="utf-8")
         words = [
             "ansible-playbook",
             f"podnet.cni.{case.playbook}",
@@ -161,6 +196,7 @@ class Runner:
             "ANSIBLE_CONFIG": str(ROOT / "tests" / "tooling" / "ansible.cfg"),
             "ANSIBLE_HOME": str(cache_folder() / "ansible-home"),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
             "ANSIBLE_TIMEOUT": "60",
         }
@@ -176,6 +212,13 @@ class Runner:
             timeout=seconds,
         )
         return done.returncode, done.stdout
+
+
+def default_of(seen: t.Mapping[str, str]) -> str:
+    """The kernel that GRUB would start: the first one of its menu, or that which its environment names."""
+    text = seen["saved"] if "saved_entry" in seen["setting"] else seen["first"]
+    found = RELEASE.search(text.rpartition(">")[2])
+    return found.group(0) if found else text
 
 
 def said(output: str) -> str:

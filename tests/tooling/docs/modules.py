@@ -18,10 +18,10 @@ MODULES = ROOT / "plugins" / "modules"
 FILTERS = ROOT / "plugins" / "filter"
 TESTS = ROOT / "plugins" / "test"
 ROOMS: t.Mapping[str, tuple[str, ...]] = {
-    "Read": ("cni_facts", "kernel_check"),
-    "Act on a node": ("node_evict", "cni_switch", "flannel_remove", "calico_remove"),
-    "Act on the cluster": ("calico_install", "calico_ipam", "calico_bgp_peer", "flannel_uninstall", "calico_uninstall", "flannel_restore"),
-    "Prove": ("calico_fabric_probe", "cni_probe"),
+    "Read": ("cni_facts", "kernel_check", "kernel_state"),
+    "Act on a node": ("node_evict", "cni_switch", "flannel_remove", "calico_remove", "kernel_install", "kernel_boot"),
+    "Act on the cluster": ("calico_install", "calico_ipam", "calico_bgp_peer", "flannel_uninstall", "calico_uninstall", "flannel_restore", "kured_lock"),
+    "Prove": ("calico_fabric_probe", "cni_probe", "node_ready"),
     "Remember and tell": ("cni_journal", "cni_show"),
 }
 HEAD = """\

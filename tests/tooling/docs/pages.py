@@ -9,7 +9,7 @@ import re
 import typing as t
 from pathlib import Path
 
-from tooling.docs import backends, faults, modules, plans, rbac, refusals, variables
+from tooling.docs import backends, faults, modules, plans, rbac, refusals, variables, vm
 from tooling.places import ROOT
 
 Text = t.Callable[[], str]
@@ -23,6 +23,7 @@ PAGES: t.Mapping[str, Text] = {
 }
 PARTS: t.Mapping[str, t.Mapping[str, Text]] = {
     "README.md": {"plan": plans.accepted},
+    "docs/kernel_upgrade.md": {"results": vm.table},
     "docs/migrate_to_calico.md": {"backends": backends.table, "variables": variables.table, "refused plan": plans.refused},
 }
 """Parts stand between C(<!-- begin: NAME -->) and C(<!-- end: NAME -->)."""

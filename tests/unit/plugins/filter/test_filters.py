@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.podnet.cni.plugins.filter import arguments, kernel, plan
+from ansible_collections.podnet.cni.tests.unit.fixtures import kernel_host
 from ansible_collections.podnet.cni.tests.unit.fixtures.facts import Lab, moved_lab
 
 FOLDER = Path(plan.__file__).parent
@@ -46,7 +47,14 @@ def good_input(name):
         "requirements": [],
     }
     checked = {"n1": {"kernel": {"release": "6.1.0"}, "profiles": [profile], "findings": [], "required_actions": [], "passed": True}}
+    state = kernel_host.facts()
+    planned = {"n1": FILTERS["kernel_upgrade_plan"](state, "n1", {"kernel": "default"})}
     return {
+        "kernel_upgrade_plan": (state, "n1", {"kernel": "default"}),
+        "kernel_upgrade_table": (planned, [1, "10%"]),
+        "kernel_result_table": ({"n1": {"before": "6.1.0", "now": "6.2.0", "phase": "kept", "text": "", "seconds": 1.5}},),
+        "kernel_came_back": (state, "6.1.0", "6.2.0"),
+        "kernel_unreadable": ("The host could not be reached", "n1"),
         "kernel_table": (checked,),
         "kernel_junit": (checked,),
         "match_nodes": (lab.cluster, list(hostvars), hostvars),

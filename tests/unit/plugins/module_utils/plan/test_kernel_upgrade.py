@@ -10,34 +10,11 @@ import copy
 import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._plan import kernel_upgrade, kernel_upgrade_texts
 from ansible_collections.podnet.cni.plugins.module_utils._plan.kernel_upgrade import plan_host, reboot_reason
+from ansible_collections.podnet.cni.tests.unit.fixtures.kernel_host import NEW, OLD, facts
 from hypothesis import given
 from hypothesis import strategies as st
 
-OLD, NEW = "6.1.0-54-cloud-amd64", "6.1.0-56-cloud-amd64"
 SETTINGS = {"kernel": "default", "flavour": "", "stream": "default", "cluster": False, "allow_older": False, "allow_untried": False}
-
-
-def facts(running=OLD, default=OLD, installed=(OLD,), **further):
-    """What kernel_state reads on a Debian host."""
-    versions = {OLD: "6.1.187-1", NEW: "6.1.192-2"}
-    return {
-        "system": {"id": "debian", "id_like": "", "version_id": "12", "pretty_name": "Debian GNU/Linux 12 (bookworm)"},
-        "running": running,
-        "container": "",
-        "immutable": "",
-        "manager": "apt",
-        "packages": [
-            {"name": f"linux-image-{name}", "version": version, "arch": "", "installed": name in installed} for name, version in versions.items()
-        ],
-        "metas": {"linux-image-cloud-amd64": [f"linux-image-{NEW}"]},
-        "installed": list(installed),
-        "space": {"path": "/boot", "free": 2**30, "kernel": 20 * 2**20},
-        "trial": {"armed": False, "on_trial": False, "log": []},
-        "record": {},
-        "watchdog": {"device": True, "identity": "i6300ESB timer", "active": False},
-        "boot": {"loader": "grub", "problem": "", "remedy": "", "default": default, "once": "", "releases": list(installed), "pinned": False},
-        **further,
-    }
 
 
 def plan(state=None, **settings):
@@ -135,9 +112,22 @@ def test_an_untried_distribution_needs_consent():
     running = "5.14.0-427.el9.x86_64"
     boot = {**facts()["boot"], "loader": "grub-bls", "default": running, "releases": [running]}
     state = facts(running, system={"id": "rocky", "id_like": "rhel"}, manager="dnf", packages=packages, boot=boot)
-    assert [(finding["id"], finding["severity"]) for finding in plan(state)["findings"]] == [("kernel-system-untried", "blocker")]
+    assert [(finding["id"], finding["severity"]) for finding in plan(state)["findings"]] == [
+        ("kernel-boot-untried", "blocker"),
+        ("kernel-system-untried", "blocker"),
+    ]
     allowed = plan(state, allow_untried=True)
     assert (allowed["blocked"], allowed["wanted"]) == (False, "5.14.0-503.el9.x86_64")
+
+
+def test_a_kernel_that_the_firmware_would_not_start_is_refused():
+    packages = [{"name": "kernel-ml", "version": "6.15.4-1.el9.elrepo", "arch": "x86_64", "installed": False}]
+    running = "5.14.0-427.el9.x86_64"
+    boot = {**facts()["boot"], "default": running, "releases": [running]}
+    state = facts(running, system={"id": "rocky"}, manager="dnf", packages=packages, boot=boot, secure_boot=True)
+    found = plan(state, stream="elrepo-ml", allow_untried=True)
+    assert (found["blocked"], "kernel-not-signed" in ids(found)) == (True, True)
+    assert not plan({**state, "secure_boot": False}, stream="elrepo-ml", allow_untried=True)["blocked"]
 
 
 def test_going_back_by_mistake_is_refused_and_on_purpose_it_is_not():
@@ -227,7 +217,9 @@ def test_results_as_a_table():
         "n3": {},
     }
     text = kernel_upgrade_texts.result_table(results)
-    assert "Result: 1 host of 3 run the wanted kernel by default (1 min 1 s each); went back or failed: n2; not begun: n3." in text.replace("\n  ", " ")
+    assert "Result: 1 host of 3 run the wanted kernel by default (1 min 1 s each); went back or failed: n2; not begun: n3." in text.replace(
+        "\n  ", " "
+    )
 
 
 @pytest.mark.parametrize(
