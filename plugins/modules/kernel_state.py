@@ -27,6 +27,12 @@ options:
       - Whether to have the package manager read its repositories anew before. That writes its own lists only, so it is done in check mode too.
     type: bool
     default: false
+  packages:
+    description:
+      - Whether to ask the package manager at all. Without it RV(state.packages), RV(state.metas) and RV(state.manager) are empty, and it is
+        quick enough to look again and again.
+    type: bool
+    default: true
 seealso:
   - module: podnet.cni.kernel_install
   - module: podnet.cni.kernel_boot
@@ -147,9 +153,11 @@ from ansible_collections.podnet.cni.plugins.module_utils._host.commands import C
 
 def main() -> t.NoReturn:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"refresh": {"type": "bool", "default": False}}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"refresh": {"type": "bool", "default": False}, "packages": {"type": "bool", "default": True}}, supports_check_mode=True
+    )
     try:
-        state = kernel_host.read(refresh=module.params["refresh"])
+        state = kernel_host.read(refresh=module.params["refresh"], packages=module.params["packages"])
     except CommandError as exc:
         module.fail_json(msg=f"the kernels of this host cannot be told: {exc}")
     module.exit_json(changed=False, state=state)

@@ -34,9 +34,9 @@ TOKEN = "the-tests-own"  # noqa: S105 - of an API server on the loopback interfa
 NAMESPACE = "kube-system"
 DAEMONSETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
-SILENCE_SECONDS = 40.0
+SILENCE_SECONDS = 60.0
 """After which a node controller says that a kubelet has not been heard of."""
-PAUSE_SECONDS = 3.0
+PAUSE_SECONDS = 8.0
 SYSTEM = ("architecture", "containerRuntimeVersion", "kubeProxyVersion", "kubeletVersion", "machineID", "operatingSystem", "osImage", "systemUUID")
 """What a kubelet tells besides, and the API server wants to be there."""
 Object = dict[str, t.Any]

@@ -21,7 +21,7 @@ from podnet_lab.shell import environment, run
 from podnet_vm import image
 
 MEMORY_MIB = 1024
-PROCESSORS = 2
+PROCESSORS = 1
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -59,7 +59,7 @@ class Machine:
             "-machine",
             "pc",
             "-accel",
-            "tcg,thread=multi,tb-size=512",
+            "tcg,tb-size=512",
             "-cpu",
             "qemu64,-svm",
             "-smp",

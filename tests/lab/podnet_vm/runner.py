@@ -23,7 +23,7 @@ from tooling.places import ROOT
 
 from podnet_vm import machine as machines
 from podnet_vm.catalogue import PATIENT, Case
-from podnet_vm.cluster import Cluster
+from podnet_vm.cluster import PAUSE_SECONDS, Cluster
 from podnet_vm.kernels import Kernels
 
 Record = dict[str, t.Any]
@@ -142,7 +142,7 @@ class Runner:
         """What the cluster says of the machine, once its kubelet has spoken."""
         if self.cluster is None:
             raise LabError("this case needs the cluster")
-        time.sleep(10.0)
+        time.sleep(3 * PAUSE_SECONDS)
         node = self.cluster.node()
         return {
             "cordoned": list(self.cluster.cordons),

@@ -20,7 +20,15 @@ TESTS = ROOT / "plugins" / "test"
 ROOMS: t.Mapping[str, tuple[str, ...]] = {
     "Read": ("cni_facts", "kernel_check", "kernel_state"),
     "Act on a node": ("node_evict", "cni_switch", "flannel_remove", "calico_remove", "kernel_install", "kernel_boot"),
-    "Act on the cluster": ("calico_install", "calico_ipam", "calico_bgp_peer", "flannel_uninstall", "calico_uninstall", "flannel_restore", "kured_lock"),
+    "Act on the cluster": (
+        "calico_install",
+        "calico_ipam",
+        "calico_bgp_peer",
+        "flannel_uninstall",
+        "calico_uninstall",
+        "flannel_restore",
+        "kured_lock",
+    ),
     "Prove": ("calico_fabric_probe", "cni_probe", "node_ready"),
     "Remember and tell": ("cni_journal", "cni_show"),
 }

@@ -44,7 +44,7 @@ def manager(monkeypatch):
 
 def test_what_it_returns_is_documented_and_enough_for_the_plan(monkeypatch, machine, manager):
     read = kernel_host.read
-    monkeypatch.setattr(kernel_host, "read", lambda refresh: read(machine.root, refresh))
+    monkeypatch.setattr(kernel_host, "read", lambda refresh, packages: read(machine.root, refresh, packages))
     results = run_module(monkeypatch, "kernel_state", refresh=True)
     state = results["state"]
     assert (results["changed"], state["running"], state["boot"]["default"], state["boot"]["problem"]) == (False, OLD, NEW, "")
@@ -53,10 +53,16 @@ def test_what_it_returns_is_documented_and_enough_for_the_plan(monkeypatch, mach
     assert (plan["blocked"], plan["steps"]) == (False, ["check", "boot once", "prove", "make default"])
 
 
+def test_the_package_manager_is_left_alone_when_it_is_not_asked_for(machine, manager):
+    state = kernel_host.read(machine.root, refresh=True, packages=False)
+    assert (state["packages"], state["manager"], manager.refreshed) == ([], "", 0)
+    assert (state["running"], state["boot"]["default"]) == (OLD, NEW)
+
+
 def test_a_package_manager_that_fails(monkeypatch, machine, manager):
     manager.problem = "'apt-cache pkgnames' failed with code 100"
     read = kernel_host.read
-    monkeypatch.setattr(kernel_host, "read", lambda refresh: read(machine.root, refresh))
+    monkeypatch.setattr(kernel_host, "read", lambda refresh, packages: read(machine.root, refresh, packages))
     assert "cannot be told: 'apt-cache pkgnames' failed" in run_module(monkeypatch, "kernel_state")["msg"]
 
 
