@@ -40,7 +40,8 @@ def cells(record: t.Mapping[str, t.Any]) -> list[str]:
 
 def happened(record: t.Mapping[str, t.Any]) -> str:
     """How the run ended, how often a kernel was started, and what was not as expected."""
-    texts = [f"Exit code {record['code']}" + (f': "{shortened(record[\'said\'])}"' if record["said"] else "")]
+    quoted = f': "{shortened(record["said"])}"' if record["said"] else ""
+    texts = [f"Exit code {record['code']}{quoted}"]
     starts = record["starts"]
     texts.append(f"{starts} start{'' if starts == 1 else 's'} of a kernel" if starts else "no reboot")
     if record["node"]:
