@@ -176,10 +176,14 @@ def _json(path: Path) -> dict[str, t.Any]:
 
 
 def read(root: Path = Path("/")) -> dict[str, t.Any]:
-    """What is known of a trial: whether one was begun, whether this boot is one, and what the timer wrote."""
+    """What is known of a trial: whether one was begun, whether this boot is one, and what the timer wrote.
+
+    A kernel that was kept still has the word on its command line until the next boot, and is on trial no more.
+    """
     state = _json(root / STATE)
+    armed = (root / STATE).exists()
     log = (files.read_text(root / LOG) or "").splitlines()
-    return {"armed": (root / STATE).exists(), "on_trial": on_trial(root), "log": log[-5:], **state}
+    return {"armed": armed, "on_trial": armed and on_trial(root), "log": log[-5:], **state}
 
 
 def record(root: Path, previous: str, release: str) -> None:

@@ -67,6 +67,8 @@ def test_a_kernel_that_is_kept_is_the_default_by_the_machines_own_setting(machin
     assert not machine.exists(kernel_trial.FOLDER)
     assert kernel_trial.read_record(machine.root) == {"release": NEW, "previous": OLD}
     assert not boot(machine, "committed", NEW)["changed"]
+    # Until the next boot the command line has the word of the trial.
+    assert (kernel_trial.on_trial(machine.root), kernel_trial.read(machine.root)["on_trial"]) == (True, False)
 
 
 def test_a_kernel_that_is_not_the_newest_stays_pinned(machine):
