@@ -62,7 +62,7 @@ class Case:
 
     With C(cluster) the machine is a node: it must have been cordoned, its pod evicted, and be in service at the end. C(new) tells which kernel
     must run, and be the default, at the end. C(boots) is how often the machine was started meanwhile. C(kernel) is the wanted one: C(0) and
-    C(1) for the newer kernels, or a text.
+    C(1) for the newer kernels, or a text. C(console) must be on the console, so that it was this fault and not another one.
     """
 
     id: str
@@ -79,6 +79,7 @@ class Case:
     boots: int = 0
     changes: bool = True
     cluster: bool = False
+    console: str = ""
     before: Callable[[Machine, str], None] = nothing
     after: Callable[[Machine, str], None] = nothing
 
@@ -145,6 +146,7 @@ CASES: tuple[Case, ...] = (
         says=("the host was started with", "the new kernel panicked", "The node is in service again", "The run stops after this batch"),
         boots=2,
         cluster=True,
+        console="No working init found",
         before=no_working_init,
         after=working_init,
     ),
@@ -158,6 +160,7 @@ CASES: tuple[Case, ...] = (
         says=("its timer wrote:", "was not kept within 300 s of the boot", "The node is in service again", "The run stops after this batch"),
         boots=2,
         cluster=True,
+        console="fault: no network with this kernel",
         before=fault("no-network"),
         after=no_fault,
     ),
@@ -172,6 +175,7 @@ CASES: tuple[Case, ...] = (
         says=("the host was started with", "was reset by the watchdog", "The node is in service again", "The run stops after this batch"),
         boots=2,
         cluster=True,
+        console="fault: this machine hangs from now on",
         before=fault("hang"),
         after=no_fault,
     ),

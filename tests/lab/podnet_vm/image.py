@@ -57,7 +57,7 @@ NETWORK_SCRIPT = """\
 modprobe virtio_net
 ip link set lo up
 if [ -e /etc/podnet-fault/no-network ] && uname -r | grep -qxFf /etc/podnet-fault/no-network; then
-  echo 'fault: no network with this kernel'
+  echo 'fault: no network with this kernel' > /dev/console
   exit 0
 fi
 ip address add 10.0.2.15/24 dev eth0

@@ -88,7 +88,7 @@ class Runner:
         if case.cluster and self.cluster:
             self.cluster.cordons.clear()
             self.cluster.add_web()
-        starts, begin = self.starts(), time.monotonic()
+        starts, begin, seen = self.starts(), time.monotonic(), len(self.machine.log_of_console())
         code, output = self.playbook(case) if case.playbook else self.reboot(before["boot"])
         seconds = round(time.monotonic() - begin)
         self.machine.wait(BOOT_SECONDS)
@@ -105,10 +105,13 @@ class Runner:
             "running": after["running"],
             "default": default_of(after),
             "node": self.node() if case.cluster else {},
+            "panic": panic_of(self.machine.log_of_console()[seen:]),
             "problems": [],
         }
         case.after(self.machine, new)
         record["problems"] = self.problems(case, record, before, after, output)
+        if case.console not in self.machine.log_of_console()[seen:]:
+            record["problems"].append(f"its console does not say '{case.console}'")
         say(f"{case.id}: {'as expected' if not record['problems'] else '; '.join(record['problems'])} ({seconds} s)")
         return record
 
@@ -219,6 +222,11 @@ def default_of(seen: t.Mapping[str, str]) -> str:
     text = seen["saved"] if "saved_entry" in seen["setting"] else seen["first"]
     found = RELEASE.search(text.rpartition(">")[2])
     return found.group(0) if found else text
+
+
+def panic_of(console: str) -> str:
+    """What a kernel said when it panicked, empty when none did."""
+    return next((line.partition("Kernel panic - not syncing: ")[2].strip() for line in console.splitlines() if "Kernel panic - " in line), "")
 
 
 def said(output: str) -> str:

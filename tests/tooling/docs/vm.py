@@ -44,6 +44,8 @@ def happened(record: t.Mapping[str, t.Any]) -> str:
     texts = [f"Exit code {record['code']}{quoted}"]
     starts = record["starts"]
     texts.append(f"{starts} start{'' if starts == 1 else 's'} of a kernel" if starts else "no reboot")
+    if record.get("panic"):
+        texts.append(f"panic: {record['panic']}")
     if record["node"]:
         node = record["node"]
         texts.append(f"node {'in service' if node['schedulable'] and node['ready'] == 'True' else 'NOT in service'}, was cordoned and evicted")

@@ -64,6 +64,11 @@ def test_the_message_of_the_task_that_failed_is_found():
     assert runner.said("ok: [vm]\n") == ""
 
 
+def test_what_a_kernel_said_when_it_panicked():
+    console = "[    1.4] Oops: x\n[    1.5] Kernel panic - not syncing: Fatal exception\n[    1.6] Rebooting in 10 seconds..\n"
+    assert (runner.panic_of(console), runner.panic_of("all is well")) == ("Fatal exception", "")
+
+
 def make_runner(tmp_path):
     return runner.Runner(Machine(tmp_path, tmp_path), None, kernels.Kernels(tmp_path, OLD, (NEW, NEW)), tmp_path, tmp_path)
 
