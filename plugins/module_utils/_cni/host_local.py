@@ -18,6 +18,9 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni import config_file
 
 RESERVED_BY_US = "podnet-calico-pod"
 """Container id in the files by which host-local learns of addresses that pods of Calico have."""
+TUNNEL = "podnet-calico-tunnel"
+"""The same for the address of Calico's tunnel, which stays as long as Flannel does."""
+OURS = (RESERVED_BY_US, TUNNEL)
 
 
 class Lease(t.TypedDict):
@@ -106,7 +109,7 @@ def live_leases(leases: t.Iterable[Lease], attachments: t.Iterable[Attachment], 
     return [
         lease
         for lease in leases
-        if lease["container_id"] != RESERVED_BY_US and ports_of.get((lease["container_id"], lease["address"]), list(unexplained))
+        if lease["container_id"] not in OURS and ports_of.get((lease["container_id"], lease["address"]), list(unexplained))
     ]
 
 

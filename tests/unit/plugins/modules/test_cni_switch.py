@@ -38,7 +38,7 @@ show)
 stop) rm -f {folder}/timer;;
 esac
 """
-DEFAULTS = {"guard_routes": [], "reserved_addresses": [], "watchdog_seconds": 120, "settle_seconds": 15}
+DEFAULTS = {"guard_routes": [], "reserved_addresses": [], "tunnel_address": None, "watchdog_seconds": 120, "settle_seconds": 15}
 
 
 @pytest.mark.parametrize(
