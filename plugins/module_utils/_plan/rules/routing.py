@@ -276,20 +276,24 @@ def recommended(situation: Situation) -> t.Iterator[Finding]:
         return
     best, reason = advice(situation)
     chosen, mtus = situation.mode, underlay_mtus(situation)
-    saved = [(VXLAN_OVERHEAD - best.inside, "inside a subnet"), (VXLAN_OVERHEAD - best.between, "between subnets")]
-    mtu = f" Pods have MTU {min(mtus.values()) - (VXLAN_OVERHEAD if best.tunnel else 0)} then." if mtus else ""
-    same = chosen.name == best.name
+    saved = ((VXLAN_OVERHEAD - best.inside, "inside a subnet"), (VXLAN_OVERHEAD - best.between, "between subnets"))
+    why = (
+        f"{best.name} suits this cluster: {reason}. It adds {_costs(best)}; Flannel's VXLAN adds {VXLAN_OVERHEAD} to each, so that "
+        f"{listed(f'{number} are saved {where}' for number, where in saved)}."
+    )
+    if mtus:
+        why += f" Pods have MTU {min(mtus.values()) - (VXLAN_OVERHEAD if best.tunnel else 0)} then."
+    remedy = f"Nothing to do: podnet_calico_routing is {chosen.name}."
+    if chosen.name != best.name:
+        remedy = f"podnet_calico_routing is {chosen.name}, which adds {_costs(chosen)}. Set it to {best.name} unless you have a reason for it."
     yield Finding(
         "routing-recommended",
         INFO,
         VARIABLE,
         f"{count(len(situation.cluster_nodes), 'node')} in {count(len(subnets), 'subnet')}: {_subnet_list(subnets)}. "
         f"{count(len(given_peers(situation)), 'router')} given.",
-        f"{best.name} suits this cluster: {reason}. It adds {_costs(best)}; Flannel's VXLAN adds {VXLAN_OVERHEAD} to each, so that "
-        f"{listed(f'{number} are saved {where}' for number, where in saved)}.{mtu}",
-        f"Nothing to do: podnet_calico_routing is {chosen.name}."
-        if same
-        else f"podnet_calico_routing is {chosen.name}, which adds {_costs(chosen)}. Set it to {best.name} unless you have a reason for it.",
+        f"{why}",
+        f"{remedy}",
         "podnet.cni:docs/migrate_to_calico.md",
     )
 
