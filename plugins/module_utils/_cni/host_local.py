@@ -107,9 +107,7 @@ def live_leases(leases: t.Iterable[Lease], attachments: t.Iterable[Attachment], 
     ports_of = {(item["container_id"], item["address"]): [port for port in item["host_interfaces"] if port in bridge_ports] for item in attachments}
     unexplained = set(bridge_ports).difference(*ports_of.values())
     return [
-        lease
-        for lease in leases
-        if lease["container_id"] not in OURS and ports_of.get((lease["container_id"], lease["address"]), list(unexplained))
+        lease for lease in leases if lease["container_id"] not in OURS and ports_of.get((lease["container_id"], lease["address"]), list(unexplained))
     ]
 
 

@@ -68,7 +68,9 @@ def rollback_steps(nodes: int, batches: int, restore: bool, relocate: int, remov
 def _way_steps(mode: Mode, peers: int) -> list[Step]:
     """What is made for the way to other nodes' pods, before calico-node starts."""
     if mode.tunnel:
-        title = "Keep one address of each node for Calico's tunnel from Flannel, and Flannel's pods within reach when their blocks get Calico's routes"
+        title = (
+            "Keep one address of each node for Calico's tunnel from Flannel, and Flannel's pods within reach when their blocks get Calico's routes"
+        )
         return [step("tunnel", title)]
     if mode.node_mesh:
         return [step("mesh", "Let every node speak BGP with every other one")]
@@ -83,9 +85,7 @@ def _proof(mode: Mode) -> str:
     return "Prove sessions, next hops and packets between pod addresses of all nodes; else take the peers back"
 
 
-def cluster_steps(
-    nodes: int, batches: int, peers: int, remove_flannel: bool, keep_configmap: bool, mode: Mode = MODES[DEFAULT]
-) -> list[Step]:
+def cluster_steps(nodes: int, batches: int, peers: int, remove_flannel: bool, keep_configmap: bool, mode: Mode = MODES[DEFAULT]) -> list[Step]:
     """What happens to the cluster, in order; C(nodes) are those that are still to be moved."""
     steps: list[Step] = []
     if nodes:

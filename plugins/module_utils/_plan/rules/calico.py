@@ -147,7 +147,8 @@ def daemonset(situation: Situation) -> t.Iterator[Finding]:
             BLOCKER,
             name,
             f'CALICO_NETWORKING_BACKEND is "{backend}".',
-            f"With podnet_calico_routing={situation.mode.name} calico-node runs with the backend {situation.mode.backend}: bird speaks BGP, vxlan does "
+            f"With podnet_calico_routing={situation.mode.name} calico-node runs with the backend {situation.mode.backend}: bird speaks BGP, vxlan "
+            "does "
             "not need to.",
             "Remove this Calico if no pod uses it, then run again; it will be installed with the right backend.",
             "projectcalico/calico:node/filesystem/etc/rc.local",

@@ -89,7 +89,8 @@ def routing_not_tried(situation: Situation) -> t.Iterator[Finding]:
             BLOCKER,
             "cluster",
             f"Calico is set up for podnet_calico_routing={there}.",
-            f"The way back was tried in the lab from {modes.DEFAULT} only. Here the address of Calico's tunnel, or the mesh of the nodes, would have to go "
+            f"The way back was tried in the lab from {modes.DEFAULT} only. Here the address of Calico's tunnel, or the mesh of the nodes, would "
+            "have to go "
             "as well, and what is not tried is not done to a cluster in use.",
             "Stay with Calico, or wait for a version that knows this way back. A node whose move fails still goes back to Flannel by itself.",
             _SOURCE,

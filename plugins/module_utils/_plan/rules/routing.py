@@ -53,7 +53,8 @@ def changes(situation: Situation) -> t.Iterator[Finding]:
             "routing-changes",
             BLOCKER,
             VARIABLE,
-            f"It is '{situation.mode.name}', but Calico is set up for '{there}', and {node_subject(moved)} {'uses' if len(moved) == 1 else 'use'} it.",
+            f"It is '{situation.mode.name}', but Calico is set up for '{there}', and {node_subject(moved)} {'uses' if len(moved) == 1 else 'use'} "
+            "it.",
             "All nodes must lead packets to each other's pods in the same way; a change in the middle cuts pods off that have moved.",
             f"Set podnet_calico_routing to {there} until the migration is done.",
             "podnet.cni:roles/calico_beside",
@@ -106,9 +107,11 @@ def tunnel_taken(situation: Situation) -> t.Iterator[Finding]:
             "routing-tunnel-taken",
             BLOCKER,
             VARIABLE,
-            f"It is '{situation.mode.name}'. Flannel's tunnel has UDP port {backend['port']} and VNI {backend.get('vni')}, Calico's would have port {port} "
+            f"It is '{situation.mode.name}'. Flannel's tunnel has UDP port {backend['port']} and VNI {backend.get('vni')}, Calico's would have "
+            f"port {port} "
             f"and VNI {vni}.",
-            "Felix drops what comes to its port from anything but Calico's tunnels, and the kernel does not make two devices of the same port and VNI.",
+            "Felix drops what comes to its port from anything but Calico's tunnels, and the kernel does not make two devices of the same port and "
+            "VNI.",
             "Give Calico another port in FelixConfiguration default (vxlanPort), or set podnet_calico_routing to bgp.",
             "projectcalico/calico:felix/rules/static.go",
         )
@@ -131,10 +134,13 @@ def tunnel_mtu(situation: Situation) -> t.Iterator[Finding]:
             "routing-mtu",
             BLOCKER,
             VARIABLE,
-            f"It is '{situation.mode.name}', which adds {VXLAN_OVERHEAD} bytes. Links of the nodes: {per_node(mtus)}; pods: {per_node(pods) or 'not known'}.",
-            f"Packets of pods would have up to {largest} bytes, with the tunnel {largest + VXLAN_OVERHEAD}; the smallest link takes {smallest}. Full packets "
+            f"It is '{situation.mode.name}', which adds {VXLAN_OVERHEAD} bytes. Links of the nodes: {per_node(mtus)}; pods: "
+            f"{per_node(pods) or 'not known'}.",
+            f"Packets of pods would have up to {largest} bytes, with the tunnel {largest + VXLAN_OVERHEAD}; the smallest link takes {smallest}. "
+            "Full packets "
             "would be fragmented or lost, small ones would pass.",
-            "Give all links the same MTU, and restart flanneld so that its device has 50 bytes less; or set podnet_calico_routing to a mode without a "
+            "Give all links the same MTU, and restart flanneld so that its device has 50 bytes less; or set podnet_calico_routing to a mode "
+            "without a "
             "tunnel.",
             "projectcalico/calico:felix/dataplane/linux/int_dataplane.go",
             tuple(natural(mtus)),
@@ -185,7 +191,8 @@ def tunnel_addresses(situation: Situation) -> t.Iterator[Finding]:
             WARNING,
             node_subject(shared),
             f"Every block of {count(len(shared), 'node')} has pods of Flannel in it.",
-            "With the address of its tunnel Calico leads packets to a whole block through it. Connections of nodes to these pods change their way then, "
+            "With the address of its tunnel Calico leads packets to a whole block through it. Connections of nodes to these pods change their way "
+            "then, "
             "and some may have to be opened anew.",
             "Nothing to do, or run when the node has fewer pods.",
             "projectcalico/calico:felix/dataplane/linux/vxlan_mgr.go",
@@ -224,9 +231,11 @@ def source_check(situation: Situation) -> t.Iterator[Finding]:
         WARNING,
         "FelixConfiguration default",
         f"The nodes are machines of AWS, and awsSrcDstCheck is {felix.get('awsSrcDstCheck') or 'not set'}.",
-        f"With podnet_calico_routing={situation.mode.name} packets inside a subnet have the addresses of pods, and AWS drops what is not sent by or for the "
+        f"With podnet_calico_routing={situation.mode.name} packets inside a subnet have the addresses of pods, and AWS drops what is not sent by "
+        "or for the "
         "machine itself unless its source/destination check is off. The probe of the fabric would fail, and no pod would be moved.",
-        "Set awsSrcDstCheck: Disable in FelixConfiguration default, and allow the nodes ec2:ModifyNetworkInterfaceAttribute; or turn the check off for "
+        "Set awsSrcDstCheck: Disable in FelixConfiguration default, and allow the nodes ec2:ModifyNetworkInterfaceAttribute; or turn the check off "
+        "for "
         "their network interfaces yourself; or set podnet_calico_routing to vxlan.",
         _FELIX,
     )

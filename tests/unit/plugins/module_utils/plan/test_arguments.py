@@ -96,7 +96,11 @@ def test_plugins_that_came_with_calico(before, known, expected):
 
 TUNNELS = {
     "nodes": [
-        {"name": "n1", "blocks": ["10.244.1.0/26", "10.244.1.64/26"], "tunnel": {"address": "10.244.1.125", "block": "10.244.1.64/26", "present": False}},
+        {
+            "name": "n1",
+            "blocks": ["10.244.1.0/26", "10.244.1.64/26"],
+            "tunnel": {"address": "10.244.1.125", "block": "10.244.1.64/26", "present": False},
+        },
         {"name": "n2", "blocks": ["10.244.2.0/26", "10.244.2.64/26"], "tunnel": {"address": "10.244.2.9", "block": "10.244.2.0/26", "present": True}},
     ]
 }

@@ -714,7 +714,9 @@ CASES = [
     ),
     Case(routing.peers_unused, set_settings(routing="cross_subnet"), "routing-peers-unused", "warning", "podnet_bgp_peers", "2 routers given"),
     Case(routing.source_check, on("aws"), "routing-aws-source-check", "warning", "FelixConfiguration default", "awsSrcDstCheck is not set."),
-    Case(routing.recommended, lambda lab: None, "routing-recommended", "info", "podnet_calico_routing", "3 nodes in 2 subnets: 172.30.1.0/24 (1 node)"),
+    Case(
+        routing.recommended, lambda lab: None, "routing-recommended", "info", "podnet_calico_routing", "3 nodes in 2 subnets: 172.30.1.0/24 (1 node)"
+    ),
 ]
 
 
