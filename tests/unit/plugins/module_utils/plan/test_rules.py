@@ -828,6 +828,17 @@ def test_the_kernel_uses_the_larger_value_of_all_and_of_the_link(everywhere, own
     assert host.rp_filter_of(facts, "flannel.1") == expected
 
 
+def test_a_tunnel_that_is_still_to_be_made_gets_the_filter_of_new_devices():
+    lab = Lab(routing="vxlan")
+    set_sysctl("n2", "default", "1")(lab)
+    set_sysctl("n2", "eth0", "0")(lab)
+    (found,) = host.reverse_path_filter(lab.situation)
+    assert (found.severity, found.nodes) == ("warning", ("n2",))
+    assert "vxlan.calico on n2" in found.evidence
+    lab.settings["routing"] = "bgp"
+    assert list(host.reverse_path_filter(lab.situation)) == []
+
+
 def test_a_moved_node_needs_no_loose_filter():
     lab = moved_lab()
     set_sysctl("n2", "all", "1")(lab)
