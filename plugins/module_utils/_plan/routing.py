@@ -16,8 +16,9 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.words import list
 Facts = t.Mapping[str, t.Any]
 BIRD = "bird"
 FELIX = "80"
-"""Protocol of Felix's routes to pods of other nodes, which it makes for pools with VXLAN (felix/dataplane/linux/vxlan_mgr.go)."""
+"""Protocol of Felix's routes to pods of other nodes of the subnet, for pools with VXLAN (felix/dataplane/linux/vxlan_mgr.go)."""
 TUNNEL = "vxlan.calico"
+"""Nobody but Felix has routes over it, which have the protocol C(boot) in Calico v3.28 and are Felix's own in later versions."""
 _FAULTS = ("unreachable", "prohibit")
 """Route types that BIRD installs for a next hop that it cannot resolve. Its blackholes are normal: for the node's own blocks."""
 _RESOLUTION = "projectcalico/bird:nest/rt-table.c"
@@ -153,7 +154,16 @@ def _is_usable(route: Facts | None, vxlan_mode: str) -> bool:
         return False
     if vxlan_mode == "Never":
         return route.get("protocol") == BIRD
-    return route.get("protocol") == FELIX and (vxlan_mode == "CrossSubnet" or route.get("device") == TUNNEL)
+    return route.get("device") == TUNNEL or (vxlan_mode == "CrossSubnet" and route.get("protocol") == FELIX)
+
+
+def routes_of_calico(node: Facts) -> int:
+    """How many routes to pods of other nodes are by BIRD or Felix."""
+    return sum(
+        1
+        for route in _ipv4_routes(node)
+        if route.get("type") not in ("blackhole", *_FAULTS) and (route.get("protocol") in (BIRD, FELIX) or route.get("device") == TUNNEL)
+    )
 
 
 def missing_block_routes(cluster: Facts, nodes: t.Mapping[str, Facts], severity: str) -> t.Iterator[Finding]:

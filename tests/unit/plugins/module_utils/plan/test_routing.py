@@ -197,20 +197,22 @@ def test_many_nodes_are_judged_in_seconds():
     assert time.process_time() - began < 20
 
 
-def tunnelled(mode):
-    """All nodes on Calico, with routes of Felix's instead of BIRD's."""
+def tunnelled(mode, protocol="boot"):
+    """All nodes on Calico, with routes of Felix's over its tunnel instead of BIRD's."""
     lab = moved_lab()
     lab.calico["pools"][0]["vxlanMode"] = mode
     for facts in lab.nodes.values():
         for entry in facts["routes"]:
             if entry["protocol"] == "bird":
-                entry.update(protocol="80", device=entry["device"] and "vxlan.calico")
+                entry.update(protocol=protocol, device=entry["device"] and "vxlan.calico")
     return lab
 
 
+@pytest.mark.parametrize("protocol", ["boot", "80"])
 @pytest.mark.parametrize("mode", ["Always", "CrossSubnet"])
-def test_routes_of_felix_are_what_a_pool_with_vxlan_needs(mode):
-    assert missing(tunnelled(mode)) == []
+def test_routes_of_felix_are_what_a_pool_with_vxlan_needs(mode, protocol):
+    assert missing(tunnelled(mode, protocol)) == []
+    assert routing.routes_of_calico(tunnelled(mode, protocol).nodes["n1"]) == routing.routes_of_calico(moved_lab().nodes["n1"]) == 2
     assert [item.id for item in missing(moved_lab())] == []
     lab = moved_lab()
     lab.calico["pools"][0]["vxlanMode"] = mode
@@ -225,6 +227,6 @@ def test_a_route_over_the_nodes_own_link_is_right_between_nodes_of_one_subnet_on
         lab = tunnelled(mode)
         for entry in lab.nodes["n3"]["routes"]:
             if entry["destination"] == "10.244.1.0/26":
-                entry.update(device="eth0", gateway="172.30.2.12")
+                entry.update(protocol="80", device="eth0", gateway="172.30.2.12")
         assert [name for item in missing(lab) for name in item.nodes] == expected
         assert all("10.244.1.0/26 of n2" in item.evidence for item in missing(lab))
