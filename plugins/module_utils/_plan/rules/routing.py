@@ -147,22 +147,35 @@ def tunnel_mtu(situation: Situation) -> t.Iterator[Finding]:
         )
 
 
-def tunnel_addresses(situation: Situation) -> t.Iterator[Finding]:
-    """Nodes without an address for Calico's tunnel, or with one that a pod of Flannel has too, or next to pods of Flannel."""
-    if not situation.to_move or not situation.mode.tunnel:
-        return
-    none, twice, shared = [], {}, []
+class _Tunnel(t.NamedTuple):
+    """The tunnel of one node: the address that it has or is to get, and whether there are pods of Flannel that have it or are beside it."""
+
+    node: str
+    address: str | None
+    has_blocks: bool
+    twice: bool
+    shared: bool
+
+
+def _tunnels(situation: Situation) -> t.Iterator[_Tunnel]:
     for node, facts in situation.node_facts():
         flannel = [pod["address"] for pod in node_state.pods_on(facts, node_state.FLANNEL)]
         calico = [pod["address"] for pod in node_state.pods_on(facts, node_state.CALICO)]
         given = (node.get("annotations") or {}).get(TUNNEL_ANNOTATION)
-        if given in flannel:
-            twice[node["name"]] = given
-        found = addressing.addresses_of(node.get("pod_cidr"), situation.settings.block_size, flannel, calico)
-        if found.blocks and addressing.tunnel_address(found, flannel, calico, given) is None:
-            none.append(node["name"])
-        elif found.shared_probe_block and not given:
-            shared.append(node["name"])
+        cidr = node.get("pod_cidr") if ":" not in str(node.get("pod_cidr")) else None
+        found = addressing.addresses_of(cidr, situation.settings.block_size, flannel, calico)
+        tunnel = addressing.tunnel_address(found, flannel, calico, given)
+        yield _Tunnel(node["name"], tunnel and tunnel.address, bool(found.blocks), given in flannel, bool(found.shared_probe_block) and not given)
+
+
+def tunnel_addresses(situation: Situation) -> t.Iterator[Finding]:
+    """Nodes without an address for Calico's tunnel, or with one that a pod of Flannel has too, or next to pods of Flannel."""
+    if not situation.to_move or not situation.mode.tunnel:
+        return
+    tunnels = list(_tunnels(situation))
+    twice = {tunnel.node: tunnel.address for tunnel in tunnels if tunnel.twice}
+    none = [tunnel.node for tunnel in tunnels if tunnel.has_blocks and tunnel.address is None]
+    shared = [tunnel.node for tunnel in tunnels if tunnel.address is not None and tunnel.shared]
     if twice:
         yield Finding(
             "routing-tunnel-address-twice",
@@ -197,6 +210,24 @@ def tunnel_addresses(situation: Situation) -> t.Iterator[Finding]:
             "Nothing to do, or run when the node has fewer pods.",
             "projectcalico/calico:felix/dataplane/linux/vxlan_mgr.go",
             tuple(shared),
+        )
+
+
+def policies_of_nodes(situation: Situation) -> t.Iterator[Finding]:
+    """NetworkPolicies that let nodes in may not know what a node's own packets come from with a tunnel."""
+    policies = situation.cluster.get("network_policies") or []
+    addresses = {tunnel.node: tunnel.address for tunnel in _tunnels(situation) if tunnel.address} if situation.mode.tunnel else {}
+    if situation.to_move and policies and addresses:
+        yield Finding(
+            "routing-policies-nodes",
+            WARNING,
+            count(len(policies), "NetworkPolicy", "NetworkPolicies"),
+            f"The tunnels of the nodes have, or get, these addresses: {per_node(addresses)}.",
+            "What a node itself sends to pods of other nodes through the tunnel comes from this address, also what kube-proxy masquerades, such as "
+            "requests to a NodePort. Policies that let nodes in by the addresses of their links forbid it.",
+            "Add these addresses as ipBlock (/32 each) to the policies that let nodes in, before the run.",
+            "projectcalico/calico:felix/rules/static.go",
+            tuple(natural(addresses)),
         )
 
 
@@ -315,6 +346,7 @@ RULES = (
     tunnel_taken,
     tunnel_mtu,
     tunnel_addresses,
+    policies_of_nodes,
     peers_unused,
     source_check,
     recommended,

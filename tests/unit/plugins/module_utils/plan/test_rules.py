@@ -712,6 +712,14 @@ CASES = [
         "node n1",
         "the same address: n1: 10.244.0.",
     ),
+    Case(
+        routing.policies_of_nodes,
+        all_of(lambda lab: lab.cluster.update(network_policies=[{"namespace": "demo", "name": "web"}]), set_settings(routing="vxlan")),
+        "routing-policies-nodes",
+        "warning",
+        "1 NetworkPolicy",
+        "these addresses: n1: 10.244.0.253, n2: 10.244.1.253, n3: 10.244.2.253.",
+    ),
     Case(routing.peers_unused, set_settings(routing="cross_subnet"), "routing-peers-unused", "warning", "podnet_bgp_peers", "2 routers given"),
     Case(routing.source_check, on("aws"), "routing-aws-source-check", "warning", "FelixConfiguration default", "awsSrcDstCheck is not set."),
     Case(
