@@ -9,7 +9,15 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, firewall, flannel_node, flannel_traces, host_local, switch
+from ansible_collections.podnet.cni.plugins.module_utils._cni import (
+    calico_traces,
+    config_files,
+    firewall,
+    flannel_node,
+    flannel_traces,
+    host_local,
+    switch,
+)
 
 TEXTS = Path(__file__).parents[1] / "host" / "texts"
 FLANNEL = b'{"name": "cbr0", "plugins": [{"type": "flannel"}, {"type": "portmap"}]}'
