@@ -50,7 +50,7 @@ MODES: t.Mapping[str, Mode] = {
         Mode("vxlan", "Calico VXLAN", "vxlan", "vxlan", False, False, VXLAN_OVERHEAD, VXLAN_OVERHEAD),
     )
 }
-PROVED = ("bgp", "cross_subnet")
+PROVED = ("bgp",)
 """Those that have moved a whole cluster under load in the lab (docs/results.md); the preflight refuses the others."""
 DEFAULT = "bgp"
 

@@ -300,9 +300,9 @@ def advice(situation: Situation) -> Advice:
 
 
 def _advice(name: str, reason: str) -> Advice:
-    """The first of the modes that are proved, from the wanted one to the ones that work wherever it does."""
+    """The first of the modes that are proved, from the wanted one to those that work wherever it does; the wanted one when none is."""
     fallback = {"bgp_mesh": ("bgp_mesh", "cross_subnet", "vxlan"), "vxlan": ("vxlan", "cross_subnet")}.get(name, (name, "vxlan"))
-    return Advice(modes.MODES[next((mode for mode in fallback if mode in modes.PROVED), modes.DEFAULT)], reason)
+    return Advice(modes.MODES[next((mode for mode in fallback if mode in modes.PROVED), name)], reason)
 
 
 def _costs(mode: modes.Mode) -> str:
@@ -324,7 +324,9 @@ def recommended(situation: Situation) -> t.Iterator[Finding]:
     if mtus:
         why += f" Pods have MTU {min(mtus.values()) - (VXLAN_OVERHEAD if best.tunnel else 0)} then."
     remedy = f"Nothing to do: podnet_calico_routing is {chosen.name}."
-    if chosen.name != best.name:
+    if best.name not in modes.PROVED:
+        remedy = f"{best.name} has not moved a whole cluster in the lab, so that this version does not carry it out. It knows {listed(modes.PROVED)}."
+    elif chosen.name != best.name:
         remedy = f"podnet_calico_routing is {chosen.name}, which adds {_costs(chosen)}. Set it to {best.name} unless you have a reason for it."
     yield Finding(
         "routing-recommended",

@@ -976,7 +976,15 @@ def test_only_what_is_proved_is_recommended(monkeypatch):
     assert routing.advice(lab.situation).mode.name == "cross_subnet"
 
 
-def test_what_a_way_saves_is_told_in_bytes():
+def test_a_way_that_suits_but_is_not_proved_is_told_as_such(monkeypatch):
+    monkeypatch.setattr(modes, "PROVED", ("bgp",))
+    (found,) = routing.recommended(Lab(bgp_peers=[]).situation)
+    assert found.why.startswith("cross_subnet suits this cluster")
+    assert found.remedy == "cross_subnet has not moved a whole cluster in the lab, so that this version does not carry it out. It knows bgp."
+
+
+def test_what_a_way_saves_is_told_in_bytes(monkeypatch):
+    monkeypatch.setattr(modes, "PROVED", tuple(modes.MODES))
     (found,) = routing.recommended(Lab(bgp_peers=[], routing="cross_subnet").situation)
     assert "It adds 0 bytes to a packet between nodes of one subnet and 50 between subnets" in found.why
     assert "50 are saved inside a subnet, 0 are saved between subnets" in found.why
@@ -1006,7 +1014,8 @@ def test_no_mtu_is_told_to_grow_where_a_tunnel_takes_it():
     assert list(mtu.grows(Lab(routing="cross_subnet").situation)) == []
 
 
-def test_a_mode_with_a_tunnel_asks_for_no_peers():
+def test_a_mode_with_a_tunnel_asks_for_no_peers(monkeypatch):
+    monkeypatch.setattr(modes, "PROVED", tuple(modes.MODES))
     lab = Lab(bgp_peers=[], routing="cross_subnet")
     assert [finding.id for finding in preflight.preflight(lab.situation) if finding.severity == "blocker"] == []
 
