@@ -20,6 +20,7 @@ class FilterModule:
             {
                 "match_nodes": arguments.match_nodes,
                 "block_claims": arguments.block_claims,
+                "tunnel_problems": arguments.tunnel_problems,
                 "probe_targets": arguments.probe_targets,
                 "plugins_of_calico": arguments.plugins_of_calico,
                 "migration_reservations": arguments.migration_reservations,

@@ -14,7 +14,7 @@ author:
 description:
   - Takes one unused address of the node's own block from Calico's IPAM, with Calico's own plugin, gives it to the loopback interface and
     answers TCP connections there. Calico then announces the node's block as it would for a pod.
-  - Connects from there to the same on other nodes, both with pod addresses and no encapsulation, and sends packets of full size.
+  - Connects from there to the same on other nodes, both with pod addresses and encapsulated as those of pods, and sends packets of full size.
   - Tells in plain words what is missing. No pod is touched.
   - Runs on the node.
 extends_documentation_fragment:
@@ -60,6 +60,13 @@ options:
         description: The address that the probe has there.
         type: str
         required: true
+  encapsulation:
+    description:
+      - How packets to pods of other nodes are encapsulated, see O(podnet.cni.calico_ipam#module:pool). With V(none) the routes have to be
+        those of BGP, else those of Felix.
+    type: str
+    choices: [none, vxlan_cross_subnet, vxlan]
+    default: none
   port:
     description: TCP port of the probe.
     type: int
@@ -144,6 +151,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_fabric
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import ENCAPSULATIONS
 
 UNIT = "podnet-fabric-probe.service"
 STATE_FILE = "fabric-probe.json"
@@ -440,7 +448,7 @@ class Probe:
             routes = json.loads(self.run("ip", "-j", family, "route", "show", "match", target["address"]) or "[]")
         route = calico_fabric.best_route(routes, target["address"])
         result: dict[str, t.Any] = {**target, "reachable": False, "route": calico_fabric.route_words(route), "milliseconds": None}
-        result["reason"] = calico_fabric.route_problem(route)
+        result["reason"] = calico_fabric.route_problem(route, self.params["encapsulation"])
         if result["reason"]:
             return result
         try:
@@ -500,6 +508,7 @@ def main() -> t.NoReturn:
                 "default": [],
                 "options": {"node": {"type": "str", "required": True}, "address": {"type": "str", "required": True}},
             },
+            "encapsulation": {"type": "str", "choices": list(ENCAPSULATIONS), "default": "none"},
             "port": {"type": "int", "default": 9097},
             "timeout": {"type": "float", "default": 60.0},
             "attempt_timeout": {"type": "float", "default": 2.0},

@@ -79,6 +79,12 @@ options:
     type: int
     default: 0
     aliases: [mtu]
+  backend:
+    description:
+      - What calico-node runs beside Felix. V(bird) speaks BGP, V(vxlan) is nothing, for pools with VXLAN.
+    type: str
+    choices: [bird, vxlan]
+    default: bird
   env:
     description: Further environment variables of calico-node, such as C(FELIX_LOGSEVERITYSCREEN).
     type: dict
@@ -273,6 +279,7 @@ class Installer:
                 cni_config_name=name,
                 ip_autodetection_method=self.params["ip_autodetection_method"],
                 veth_mtu=self.params["veth_mtu"],
+                backend=self.params["backend"],
                 images=self.params["images"],
                 environment={str(key): _text(value) for key, value in self.params["env"].items()},
             )
@@ -425,6 +432,7 @@ def main() -> t.NoReturn:
             "images": {"type": "dict", "default": {}},
             "ip_autodetection_method": {"type": "str", "default": "kubernetes-internal-ip"},
             "veth_mtu": {"type": "int", "default": 0, "aliases": ["mtu"]},
+            "backend": {"type": "str", "choices": list(calico_manifest.BACKENDS), "default": "bird"},
             "env": {"type": "dict", "default": {}},
             "wait": {"type": "bool", "default": True},
             "wait_timeout": {"type": "float", "default": 300.0},

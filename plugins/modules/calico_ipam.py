@@ -44,7 +44,7 @@ options:
     default: present
   pool:
     description:
-      - The pool, without encapsulation. Its CIDR and block size cannot be changed once it exists.
+      - The pool. Its CIDR and block size cannot be changed once it exists.
     type: dict
     suboptions:
       name:
@@ -63,6 +63,13 @@ options:
         description: Whether nodes masquerade packets of pods that leave the pools.
         type: bool
         default: true
+      encapsulation:
+        description:
+          - V(none) leaves routes to BGP. With V(vxlan) Felix sends packets to pods of other nodes through VXLAN, with V(vxlan_cross_subnet)
+            only those to nodes of other subnets.
+        type: str
+        choices: [none, vxlan_cross_subnet, vxlan]
+        default: none
   strict_affinity:
     description: Whether a node only uses blocks of its own. Not changed when it is not given.
     type: bool
@@ -464,7 +471,7 @@ class Ipam:
 
     def _pool(self, existing: Object | None) -> None:
         pool = self.params["pool"]
-        wanted = calico_resources.ip_pool_spec(pool["cidr"], pool["block_size"], pool["nat_outgoing"])
+        wanted = calico_resources.ip_pool_spec(pool["cidr"], pool["block_size"], pool["nat_outgoing"], pool["encapsulation"])
         self._settings(self.api, "IPPool", pool["name"], wanted, existing or {})
 
     def _settings(self, api: str, kind: str, name: str, wanted: Object, current: Object | None = None) -> None:
@@ -587,6 +594,7 @@ def main() -> t.NoReturn:
                     "cidr": {"type": "str", "required": True},
                     "block_size": {"type": "int", "default": 26},
                     "nat_outgoing": {"type": "bool", "default": True},
+                    "encapsulation": {"type": "str", "choices": list(calico_resources.ENCAPSULATIONS), "default": "none"},
                 },
             },
             "strict_affinity": {"type": "bool"},

@@ -64,6 +64,11 @@ options:
         So the first pod that gets Flannel's network can be reached at once.
     type: bool
     default: false
+  tunnel_address:
+    description:
+      - With O(state=prepared), an address that is for Calico's tunnel, which is kept from Flannel as long as Flannel is there.
+      - It fails when a pod has it.
+    type: str
   source:
     description: Calico's configuration as calico-node writes it. C(99-podnet-calico.conflist) in O(cni_config_dir) by default.
     type: path
@@ -248,6 +253,11 @@ def option_problem(params: t.Mapping[str, t.Any]) -> str | None:
             ipaddress.ip_address(address)
         except ValueError:
             return f"reserved_addresses[{index}]: '{address}' is not an address; give addresses of pods, such as 10.244.1.7"
+    if params["tunnel_address"] is not None:
+        try:
+            ipaddress.IPv4Address(params["tunnel_address"])
+        except ValueError:
+            return f"tunnel_address: '{params['tunnel_address']}' is not an IPv4 address; give one of the node's podCIDR, such as 10.244.1.253"
     seconds = params["watchdog_seconds"]
     if seconds != 0 and not 10 <= seconds <= 86400:
         return f"watchdog_seconds: {seconds} is out of range; give 10 to 86400, or 0 to switch without a timer"
@@ -287,7 +297,7 @@ class Switch:
         """What host-local has handed out for Flannel, without what we keep from it."""
         by_network = cni_state.read_leases(self.places)
         found = itertools.chain.from_iterable(by_network.get(network, []) for network in self.networks())
-        return [lease for lease in found if lease["container_id"] != host_local.RESERVED_BY_US]
+        return [lease for lease in found if lease["container_id"] not in host_local.OURS]
 
     def networks(self) -> list[str]:
         """Names of Flannel's networks."""
@@ -386,9 +396,27 @@ class Switch:
         if self.ports is None and self.params["create_bridge"]:
             self.create_bridge()
         self.prepare_bridge()
+        if self.params["tunnel_address"]:
+            self.keep_tunnel_address(self.params["tunnel_address"])
         if switch.cni_of(self.active) == "flannel":
             self.release_gone_pods("calico", [link["ifname"] for link in iproute.read_links()])
         return self.active, self.timer.armed
+
+    def keep_tunnel_address(self, address: str) -> None:
+        """Take an address as a pod of Flannel's would."""
+        folder = self.lease_folder()
+        taken = f"tunnel_address: '{address}' is that of a pod ({folder / address}); read the node again and choose another one"
+        owner = leases.owner_of(folder, address)
+        if owner == host_local.TUNNEL:
+            return
+        if owner is not None:
+            raise Refused(taken)
+
+        def take() -> None:
+            if not leases.take(folder, address, host_local.TUNNEL):
+                raise Refused(taken)
+
+        self.change(f"keep {address} for Calico's tunnel", take)
 
     def create_bridge(self) -> None:
         """Make Flannel's bridge before its first pod."""
@@ -634,6 +662,7 @@ def main() -> t.NoReturn:
             "state": {"type": "str", "choices": ["prepared", "calico", "committed", "flannel", "absent"], "required": True},
             "guard_routes": {"type": "list", "elements": "str", "default": []},
             "create_bridge": {"type": "bool", "default": False},
+            "tunnel_address": {"type": "str"},
             "source": {"type": "path"},
             "watchdog_seconds": {"type": "int", "default": 120},
             "reserved_addresses": {"type": "list", "elements": "str", "default": []},

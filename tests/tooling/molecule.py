@@ -40,10 +40,13 @@ SCENARIOS = {
     "bad_router": "bad-router",
     "broken": "default",
     "rollback": "default",
+    "routing_cross_subnet": "default",
+    "routing_vxlan": "default",
+    "routing_bgp_mesh": "one-zone",
     "faults": "default",
 }
 """The topology of each scenario, in the order in which they can follow each other on one lab, or need a new one."""
-LONG = ("rollback", "faults")
+LONG = ("rollback", "routing_cross_subnet", "routing_vxlan", "routing_bgp_mesh", "faults")
 """Only run when they are named: C(make test-faults)."""
 
 

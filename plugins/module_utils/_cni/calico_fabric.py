@@ -12,6 +12,7 @@ import typing as t
 Object = t.Mapping[str, t.Any]
 HANDLE = "podnet-fabric-probe"
 _UNUSABLE = ("unreachable", "blackhole", "prohibit")
+TUNNEL = "vxlan.calico"
 _OVERLAYS = ("flannel", "cni", "vxlan", "tunl", "docker")
 
 
@@ -75,9 +76,14 @@ def route_words(route: Object | None) -> str:
     return " ".join(words)
 
 
-def route_problem(route: Object | None) -> str | None:
-    """Why packets to another node's block will not leave as they should, None when they will."""
+def route_problem(route: Object | None, encapsulation: str = "none") -> str | None:
+    """Why packets to another node's block will not leave as they should, None when they will.
+
+    C(encapsulation) is that of the pool, see C(ENCAPSULATIONS) in calico_resources.
+    """
     words = route_words(route)
+    if encapsulation != "none":
+        return _tunnel_problem(route, words, encapsulation)
     if route is None or route.get("dst") == "default":
         return f"no route yet: the block's BGP route has not arrived ({words} would be used); check that the router sends pod routes to this node"
     if route.get("type") in _UNUSABLE:
@@ -91,9 +97,29 @@ def route_problem(route: Object | None) -> str | None:
     return None
 
 
+def _tunnel_problem(route: Object | None, words: str, encapsulation: str) -> str | None:
+    """The same where Felix makes the routes."""
+    device = str((route or {}).get("dev", ""))
+    if route is None or route.get("dst") == "default" or (device.startswith(_OVERLAYS) and device != TUNNEL):
+        return (
+            f"no route yet: Felix has not made the block's route ({words} would be used); check the annotation "
+            "projectcalico.org/IPv4VXLANTunnelAddr of both nodes, and the log of calico-node on this one"
+        )
+    if route.get("type") in _UNUSABLE:
+        return f"unreachable: Felix takes the block for one of this node's ({words}); check which node it belongs to (BlockAffinity)"
+    if encapsulation == "vxlan" and device != TUNNEL:
+        return f"routed by {device}, not by {TUNNEL} ({words}): the pool has another vxlanMode than Always; correct it"
+    return None
+
+
 def connect_problem(error: OSError, route: Object | None, seconds: float) -> str:
     """What a failed TCP connection between two pod addresses tells about the fabric."""
     words = route_words(route)
+    if isinstance(error, TimeoutError) and (route or {}).get("dev") == TUNNEL:
+        return (
+            f"no answer within {seconds:g} s although the route is there ({words}): a firewall between the nodes or on them drops UDP port 4789, "
+            "or one of both directions lacks a route"
+        )
     if isinstance(error, TimeoutError):
         return (
             f"no answer within {seconds:g} s although the route is there ({words}): the fabric drops packets with pod addresses, "

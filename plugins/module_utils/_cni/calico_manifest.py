@@ -23,6 +23,9 @@ restarts calico-node, and with it BIRD, on every node."""
 FLANNEL_PROGRAMS = "flannel,host-local"
 """Programs that Flannel's pods are made with; Calico's image carries copies and its installer would overwrite them."""
 _REMEDY = "use manifests/calico.yaml of a release of projectcalico/calico"
+BACKENDS = ("bird", "vxlan")
+"""What calico-node runs beside Felix: BIRD, or nothing for pools with VXLAN (projectcalico/calico:node/filesystem/etc/rc.local)."""
+_BIRD_CHECKS = ("bird-live", "bird-ready")
 _ORDER = ("Namespace", "CustomResourceDefinition", "PriorityClass", "ServiceAccount", "Secret", "ConfigMap", "ClusterRole", "ClusterRoleBinding")
 _ORDER_LAST = ("DaemonSet", "Deployment")
 _PLURALS = {
@@ -56,6 +59,7 @@ class Settings:
     cni_config_name: str = BESIDE_NAME
     ip_autodetection_method: str = "kubernetes-internal-ip"
     veth_mtu: int = 0
+    backend: str = "bird"
     images: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -192,7 +196,7 @@ def _check_node_container(container: Object) -> None:
     if str(_plain_value(container, "FELIX_BPFENABLED")).lower() == "true":
         raise ManifestError("manifest: it turns the eBPF data plane on; migrate with manifests/calico.yaml and turn it on afterwards")
     command = [str(word) for probe in ("livenessProbe", "readinessProbe") for word in _probe_command(container, probe)]
-    for check in ("bird-live", "bird-ready"):
+    for check in _BIRD_CHECKS:
         if not any(word.lstrip("-") == check for word in command):
             raise ManifestError(f"manifest: calico-node's probes do not look at BIRD ({check} is missing), so BGP is not meant to run; {_REMEDY}")
 
@@ -213,6 +217,16 @@ def _check_cni_config(config: Object) -> None:
         raise ManifestError(f"manifest: cni_network_config is not a CNI configuration list: {exc}; {_REMEDY}") from exc
     if ("calico", "calico-ipam") not in types:
         raise ManifestError(f"manifest: cni_network_config does not use the calico plugin with calico-ipam; {_REMEDY}")
+
+
+def _without_bird(container: Object, changes: list[str]) -> None:
+    """Probes of a calico-node without BIRD, as projectcalico/calico:manifests/calico-vxlan.yaml has them."""
+    for probe in ("livenessProbe", "readinessProbe"):
+        command = _probe_command(container, probe)
+        kept = [word for word in command if str(word).lstrip("-") not in _BIRD_CHECKS]
+        if kept != command:
+            container[probe]["exec"]["command"] = kept
+            changes.append(f"{container['name']}: {probe} does not look at BIRD")
 
 
 def _pools_by_others(container: Object, changes: list[str]) -> None:
@@ -293,7 +307,9 @@ def transform(documents: t.Sequence[t.Any], settings: Settings) -> Transformed:
     _check_node_container(node)
     _check_cni_config(config)
 
-    _set_key(config, "calico_backend", "bird", changes)
+    _set_key(config, "calico_backend", settings.backend, changes)
+    if settings.backend != "bird":
+        _without_bird(node, changes)
     _set_key(config, "veth_mtu", str(settings.veth_mtu), changes)
     _set_key(config, NAME_KEY, settings.cni_config_name, changes)
     reference = {"configMapKeyRef": {"name": config["metadata"]["name"], "key": NAME_KEY}}

@@ -20,6 +20,8 @@ V3 = "projectcalico.org/v3"
 MIGRATION_LABEL = "projectcalico.org/node-network-during-migration"
 MIGRATION_VALUE = "flannel"
 """A node with this label keeps its empty blocks (projectcalico/calico:kube-controllers/pkg/controllers/node/ipam.go)."""
+TUNNEL_ANNOTATION = "projectcalico.org/IPv4VXLANTunnelAddr"
+"""Where calico-node writes the address of its VXLAN tunnel (projectcalico/calico:libcalico-go/lib/backend/k8s/resources/node.go)."""
 PLURALS = {
     "BGPConfiguration": "bgpconfigurations",
     "BGPFilter": "bgpfilters",
@@ -84,14 +86,18 @@ def ipam_config_spec(strict_affinity: bool, max_blocks_per_host: int | None) -> 
     return spec
 
 
-def ip_pool_spec(cidr: str, block_size: int, nat_outgoing: bool) -> Object:
-    """A pool without encapsulation."""
+ENCAPSULATIONS: dict[str, str] = {"none": "Never", "vxlan_cross_subnet": "CrossSubnet", "vxlan": "Always"}
+"""How packets between nodes are encapsulated, and what C(vxlanMode) of a pool says then (api/pkg/apis/projectcalico/v3/ippool.go)."""
+
+
+def ip_pool_spec(cidr: str, block_size: int, nat_outgoing: bool, encapsulation: str = "none") -> Object:
+    """A pool with one of the C(ENCAPSULATIONS)."""
     return {
         "cidr": cidr,
         "blockSize": block_size,
         "natOutgoing": nat_outgoing,
         "ipipMode": "Never",
-        "vxlanMode": "Never",
+        "vxlanMode": ENCAPSULATIONS[encapsulation],
         "nodeSelector": "all()",
     }
 

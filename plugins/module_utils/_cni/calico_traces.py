@@ -67,7 +67,7 @@ def flannel_detours(routes: t.Iterable[Record], networks: t.Iterable[str], bridg
     pools = [ipaddress.ip_network(network) for network in networks]
     found = []
     for route in routes:
-        if route["type"] != "unicast" or not route["gateway"] or route["device"] in (None, bridge):
+        if route["type"] != "unicast" or not route["gateway"] or route["device"] in (None, bridge, *TUNNELS):
             continue
         if route["protocol"] != "boot" and not flannel_node.is_flannel_link(str(route["device"])):
             continue

@@ -14,6 +14,11 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni.networks import is
 Record = dict[str, t.Any]
 
 
+CALICO_TUNNELS = (".calico", ".cali")
+"""Ends of the names of Calico's tunnels. Felix's routes over C(vxlan.calico) lead to podCIDRs by a gateway with the protocol that netlink gives, too
+(projectcalico/calico:felix/dataplane/linux/vxlan_mgr.go of v3.28)."""
+
+
 class Network(t.NamedTuple):
     """Flannel's network and this node's part of it, of one address family."""
 
@@ -61,6 +66,8 @@ def select_routes(routes: t.Iterable[Record], devices: t.Collection[str], networ
     for route in routes:
         if route["device"] in devices:
             by_device.append(route)
+        elif str(route["device"]).endswith(CALICO_TUNNELS):
+            continue
         elif route["type"] == "unicast" and route["gateway"] and route["protocol"] == "boot" and part_of(route["destination"], pools):
             direct.append(route)
     return by_device, direct

@@ -18,6 +18,9 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni import config_file
 
 RESERVED_BY_US = "podnet-calico-pod"
 """Container id in the files by which host-local learns of addresses that pods of Calico have."""
+TUNNEL = "podnet-calico-tunnel"
+"""The same for the address of Calico's tunnel, which stays as long as Flannel does."""
+OURS = (RESERVED_BY_US, TUNNEL)
 
 
 class Lease(t.TypedDict):
@@ -104,9 +107,7 @@ def live_leases(leases: t.Iterable[Lease], attachments: t.Iterable[Attachment], 
     ports_of = {(item["container_id"], item["address"]): [port for port in item["host_interfaces"] if port in bridge_ports] for item in attachments}
     unexplained = set(bridge_ports).difference(*ports_of.values())
     return [
-        lease
-        for lease in leases
-        if lease["container_id"] != RESERVED_BY_US and ports_of.get((lease["container_id"], lease["address"]), list(unexplained))
+        lease for lease in leases if lease["container_id"] not in OURS and ports_of.get((lease["container_id"], lease["address"]), list(unexplained))
     ]
 
 

@@ -18,6 +18,23 @@ def reserved(folder: Path) -> list[str]:
     return [lease["address"] for lease in parsed if lease and lease["container_id"] == host_local.RESERVED_BY_US]
 
 
+def owner_of(folder: Path, address: str) -> str | None:
+    """Container id of an address that is in use, None for a free one."""
+    lease = host_local.parse_lease(address, files.read_text(folder / address) or "") if (folder / address).exists() else None
+    return lease["container_id"] if lease else None
+
+
+def take(folder: Path, address: str, owner: str) -> bool:
+    """Take an address as host-local does for a pod, unless it is in use (containernetworking/plugins: plugins/ipam/host-local/backend/disk)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(folder / address, "x", encoding="ascii", newline="") as file:
+            file.write(f"{owner}\r\neth0")
+    except FileExistsError:
+        return False
+    return True
+
+
 def differs(folder: Path, addresses: t.Collection[str]) -> bool:
     """Whether keeping exactly these addresses from a network would change anything."""
     return bool(_missing(folder, addresses) or _surplus(folder, addresses))

@@ -53,6 +53,7 @@ def node_facts(node: Object, flannel_prefix: str) -> Facts:
         "schedulable": not spec.get("unschedulable", False),
         "pod_cidr": spec.get("podCIDR"),
         "pod_cidrs": spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else []),
+        "provider_id": spec.get("providerID"),
         "internal_ip": addresses[0] if addresses else None,
         "internal_ips": addresses,
         "operating_system": info.get("operatingSystem"),

@@ -24,6 +24,18 @@ class NodeAddresses(t.NamedTuple):
     shared_probe_block: int
 
 
+class TunnelAddress(t.NamedTuple):
+    """The address of Calico's tunnel on a node.
+
+    C(kept) is the rest of its block, which Calico's IPAM must not give until it has given this one. C(present) says that it has.
+    """
+
+    address: str
+    block: str
+    kept: list[str]
+    present: bool
+
+
 def fits(pod_cidr: str | None, block_size: int) -> bool:
     """Whether Calico's blocks beat the podCIDR by their longer prefix, and guard routes can be one bit longer still."""
     return pod_cidr is not None and ipaddress.ip_network(pod_cidr).prefixlen < block_size < ipaddress.ip_network(pod_cidr).max_prefixlen
@@ -66,3 +78,22 @@ def addresses_of(pod_cidr: str | None, block_size: int, flannel: t.Iterable[str]
     reserved = reserved_of(str(pod_cidr))
     address, shared = probe_address(blocks, reserved, flannel, calico)
     return NodeAddresses(blocks, guard_routes_of(blocks), reserved, address, shared)
+
+
+def tunnel_address(addresses: NodeAddresses, flannel: t.Collection[str], calico: t.Collection[str], given: str | None) -> TunnelAddress | None:
+    """The address that Calico gave to its tunnel (C(given)), else one that it can be led to give; None when no address is free.
+
+    From the block that the probe's address is from, since what Calico makes a route for has no pod of Flannel then, if there is such a block.
+    """
+    if given:
+        block = next((block for block in addresses.blocks if ipaddress.ip_address(given) in ipaddress.ip_network(block)), "")
+        return TunnelAddress(given, block, [], True)
+    if not addresses.probe_address:
+        return None
+    taken = [*flannel, addresses.probe_address]
+    home = next(block for block in addresses.blocks if ipaddress.ip_address(addresses.probe_address) in ipaddress.ip_network(block))
+    address, dummy = probe_address([home], addresses.reserved, taken, calico)
+    if address is None:
+        return None
+    kept = ipaddress.ip_network(home).address_exclude(ipaddress.ip_network(address))  # type: ignore[arg-type]
+    return TunnelAddress(address, home, [str(network) for network in sorted(kept)], False)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import TUNNEL_ANNOTATION
+
 Facts = t.Mapping[str, t.Any]
 
 
@@ -47,9 +49,36 @@ def match_nodes(cluster: Facts, hosts: t.Sequence[str], hostvars: t.Mapping[str,
     return MatchedNodes(facts=facts, hosts=matched)
 
 
-def block_claims(plan: Facts) -> list[dict[str, t.Any]]:
-    """The claims of C(calico_ipam): all blocks inside a node's podCIDR, for each node of the plan."""
-    return [{"node": node["name"], "blocks": list(node["blocks"])} for node in plan["nodes"]]
+def block_claims(plan: Facts, tunnels: bool = False) -> list[dict[str, t.Any]]:
+    """The claims of C(calico_ipam): all blocks inside a node's podCIDR, for each node of the plan.
+
+    With C(tunnels) those that may be there before Calico has given an address to the tunnel of every node: of a node without one the block
+    alone that it is to be from, since Calico's IPAM takes every block that it looks at.
+    """
+
+    def of_node(node: Facts) -> list[str]:
+        waits = tunnels and node.get("tunnel") and not node["tunnel"]["present"]
+        return [node["tunnel"]["block"]] if waits else list(node["blocks"])
+
+    return [{"node": node["name"], "blocks": of_node(node)} for node in plan["nodes"]]
+
+
+def tunnel_problems(plan: Facts, cluster: Facts) -> list[str]:
+    """What is wrong with the addresses of the nodes' tunnels, after calico-node has started: one text for each node, with a remedy."""
+    given = {node["name"]: (node.get("annotations") or {}).get(TUNNEL_ANNOTATION) for node in cluster.get("nodes") or []}
+    problems = []
+    for node in plan["nodes"]:
+        wanted, found = node["tunnel"]["address"], given.get(node["name"])
+        if found is None:
+            problems.append(
+                f"{node['name']}: Calico has not given its tunnel an address (annotation {TUNNEL_ANNOTATION}); look at the log of calico-node there"
+            )
+        elif found != wanted:
+            problems.append(
+                f"{node['name']}: Calico's tunnel has {found} instead of {wanted}, which is not kept from Flannel; delete the annotation "
+                f"{TUNNEL_ANNOTATION} of the node and the IPAM allocation of {found} (calicoctl ipam release --ip={found}), then restart calico-node"
+            )
+    return problems
 
 
 BROUGHT_BY_CALICO = ("bandwidth", "portmap", "tuning")

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan import node_state, workloads
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding, blockers_of, ordered
-from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import missing_block_routes, routing_findings
+from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import missing_block_routes, routes_of_calico, routing_findings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.transit import nodes_with_flanneld
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject
 
@@ -257,7 +257,7 @@ def gate_rows(cluster: Facts, nodes: t.Mapping[str, Facts], plan: Facts, settled
                 "calico_node": name in ready_nodes,
                 "pods_calico": len(node_state.pods_on(facts, node_state.CALICO)),
                 "pods_flannel": len(node_state.pods_on(facts, node_state.FLANNEL)),
-                "bgp_routes": (facts.get("routes_by_protocol") or {}).get("bird", 0),
+                "calico_routes": routes_of_calico(facts),
                 "refused": blockers_of(findings, name),
             }
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import FLANNEL_DEVICES, MIGRATION_LABEL
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import FLANNEL_DEVICES, MIGRATION_LABEL, TUNNEL_ANNOTATION
 from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, batches, node_state, steps, workloads
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, blockers_of, is_blocked, may_pass
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import preflight
@@ -32,6 +32,7 @@ def pool_of(situation: Situation) -> Record:
         "cidr": situation.network,
         "block_size": situation.settings.block_size,
         "nat_outgoing": bool(masquerade),
+        "encapsulation": situation.mode.encapsulation,
     }
 
 
@@ -74,7 +75,10 @@ def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding], 
     facts = situation.nodes.get(name)
     on_flannel, on_calico = ([pod["address"] for pod in node_state.pods_on(facts, plane)] for plane in (node_state.FLANNEL, node_state.CALICO))
     cidr = node.get("pod_cidr") if ":" not in str(node.get("pod_cidr")) else None
+    given = (node.get("annotations") or {}).get(TUNNEL_ANNOTATION)
+    on_calico = [*on_calico, *([given] if given else [])]
     addresses = addressing.addresses_of(cidr, situation.settings.block_size, on_flannel, on_calico)
+    tunnel = addressing.tunnel_address(addresses, on_flannel, on_calico, given) if situation.mode.tunnel else None
     evict = workloads.to_evict(situation.pods, name) if steps_of else []
     restart = workloads.to_restart(situation.pods, name) if steps_of else []
     cordoned = not node.get("schedulable", True) and not node_state.cordoned_by_us(node)
@@ -91,6 +95,7 @@ def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding], 
         "guard_routes": addresses.guard_routes,
         "reserved": addresses.reserved,
         "probe_address": addresses.probe_address,
+        "tunnel": tunnel and tunnel._asdict(),
         "refused": blockers_of(findings, name) if steps_of else [],
         "pods_to_evict": len(evict),
         "pods_to_restart": len(restart),
@@ -132,6 +137,7 @@ def plan_common(situation: Situation, findings: t.Sequence[Finding], moving: t.S
         },
         "network": situation.network,
         "pool": pool_of(situation),
+        "routing": situation.mode.echo(),
         "nodes": [plan_node(situation, node, findings, steps_of if node["name"] in moving else None) for node in situation.cluster_nodes],
         "batches": batches.split(moving, chosen.serial),
         "workloads": workloads.ready_counts(situation.pods),
@@ -149,6 +155,7 @@ def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts
     moving = order_of_moves(situation)
     common = plan_common(situation, preflight(situation), moving, steps.node_steps)
     done = phases_done(situation)
+    peers = given_peers(situation) if situation.mode.peers else []
     removing = chosen.remove_flannel and not {"removed", "finished"} <= set(done)
     return {
         **common,
@@ -157,7 +164,9 @@ def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts
         "remove_flannel": removing,
         "restore_flannel": False,
         "remove_calico": False,
-        "peers": [{key: peer.get(key) for key in ("name", "peer_ip", "as_number", "node", "node_selector")} for peer in given_peers(situation)],
+        "peers": [{key: peer.get(key) for key in ("name", "peer_ip", "as_number", "node", "node_selector")} for peer in peers],
         "phases_done": done,
-        "cluster_steps": steps.cluster_steps(len(moving), len(common["batches"]), len(chosen.bgp_peers), removing, chosen.keep_flannel_configmap),
+        "cluster_steps": steps.cluster_steps(
+            len(moving), len(common["batches"]), len(chosen.bgp_peers), removing, chosen.keep_flannel_configmap, situation.mode
+        ),
     }

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import routing_findings
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, addresses, bgp, calico, flannel, host, mtu, nodes, pods
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, addresses, bgp, calico, flannel, host, mtu, nodes, pods, routing
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
 
 Rule = t.Callable[[Situation], t.Iterator[Finding]]
@@ -23,6 +23,7 @@ BEFORE_MOVES: tuple[Rule, ...] = (
     *host.RULES,
     *mtu.RULES,
     *bgp.RULES,
+    *routing.RULES,
     *access.RULES,
 )
 """Asked while a node is still to be moved."""
@@ -37,6 +38,7 @@ AFTER_MOVES: tuple[Rule, ...] = (
     nodes.unreachable,
     calico.not_ready,
     host.tools,
+    routing.changes,
 )
 """Asked when all nodes are on Calico: about the removal of Flannel only, since pools and blocks then belong to whoever runs the cluster."""
 

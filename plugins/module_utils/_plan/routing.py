@@ -15,6 +15,10 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.words import list
 
 Facts = t.Mapping[str, t.Any]
 BIRD = "bird"
+FELIX = "80"
+"""Protocol of Felix's routes to pods of other nodes of the subnet, for pools with VXLAN (felix/dataplane/linux/vxlan_mgr.go)."""
+TUNNEL = "vxlan.calico"
+"""Nobody but Felix has routes over it, which have the protocol C(boot) in Calico v3.28 and are Felix's own in later versions."""
 _FAULTS = ("unreachable", "prohibit")
 """Route types that BIRD installs for a next hop that it cannot resolve. Its blackholes are normal: for the node's own blocks."""
 _RESOLUTION = "projectcalico/bird:nest/rt-table.c"
@@ -56,7 +60,7 @@ def _key(destination: str) -> tuple[int, int]:
 def _rank(route: Facts) -> int:
     """Of equal prefixes a direct link wins, then BIRD's, as in BIRD's own table."""
     direct = route.get("protocol") == "kernel" and not route.get("gateway")
-    return 2 if direct else int(route.get("protocol") == BIRD)
+    return 2 if direct else int(route.get("protocol") in (BIRD, FELIX))
 
 
 def exported_node_subnets(cluster: Facts, nodes: t.Mapping[str, Facts]) -> t.Iterator[Finding]:
@@ -135,32 +139,68 @@ def down_sessions(cluster: Facts, nodes: t.Iterable[str]) -> t.Iterator[Finding]
         )
 
 
-def _is_usable_bgp_route(route: Facts | None) -> bool:
-    return route is not None and route.get("protocol") == BIRD and route.get("type") not in _FAULTS
+def _vxlan_mode(cluster: Facts, block: str) -> str:
+    """The C(vxlanMode) of the pool that a block is part of."""
+    network = ipaddress.ip_network(block)
+    for pool in (cluster.get("calico") or {}).get("pools") or []:
+        if pool.get("cidr") and ":" not in pool["cidr"] and network.subnet_of(ipaddress.IPv4Network(pool["cidr"])):  # type: ignore[arg-type]
+            return str(pool.get("vxlanMode") or "Never")
+    return "Never"
+
+
+def _is_usable(route: Facts | None, vxlan_mode: str) -> bool:
+    """Whether a route is by whom routes of such a pool are made, and leads to where they lead."""
+    if route is None or route.get("type") in _FAULTS:
+        return False
+    if vxlan_mode == "Never":
+        return route.get("protocol") == BIRD
+    return route.get("device") == TUNNEL or (vxlan_mode == "CrossSubnet" and route.get("protocol") == FELIX)
+
+
+def routes_of_calico(node: Facts) -> int:
+    """How many routes to pods of other nodes are by BIRD or Felix."""
+    return sum(
+        1
+        for route in _ipv4_routes(node)
+        if route.get("type") not in ("blackhole", *_FAULTS) and (route.get("protocol") in (BIRD, FELIX) or route.get("device") == TUNNEL)
+    )
 
 
 def missing_block_routes(cluster: Facts, nodes: t.Mapping[str, Facts], severity: str) -> t.Iterator[Finding]:
-    """Blocks with pods that a node has no BGP route to, or a longer one of somebody else's that wins, such as Flannel's.
+    """Blocks with pods that a node has no route of Calico's to, or a longer one of somebody else's that wins, such as Flannel's.
 
     So a default route that BGP brings is no route to a block as long as Flannel has one.
     """
     blocks = [
-        (str(block["cidr"]), str(block["node"]))
+        (str(block["cidr"]), str(block["node"]), _vxlan_mode(cluster, str(block["cidr"])))
         for block in (cluster.get("calico") or {}).get("blocks") or []
         if block.get("node") and block.get("allocated") and ":" not in block["cidr"]
     ]
     for name in natural(nodes):
         routes = Routes(nodes[name])
-        missing = [(block, owner) for block, owner in blocks if owner != name and not _is_usable_bgp_route(routes.best(block))]
-        if missing:
+        missing = [(block, owner, mode) for block, owner, mode in blocks if owner != name and not _is_usable(routes.best(block), mode)]
+        by_bird = [f"{block} of {owner}" for block, owner, mode in missing if mode == "Never"]
+        by_felix = [f"{block} of {owner}" for block, owner, mode in missing if mode != "Never"]
+        if by_bird:
             yield Finding(
                 "block-route-missing",
                 severity,
                 node_subject([name]),
-                f"No BGP route to {listed((f'{block} of {owner}' for block, owner in missing), _MOST)}.",
+                f"No BGP route to {listed(by_bird, _MOST)}.",
                 "Packets to these pods still go through Flannel, and would go nowhere without it.",
                 "Check the sessions of both nodes, and that the router sends the routes of one node to the others (route reflector client).",
                 "projectcalico/calico:confd/etc/calico/confd/templates/bird_ipam.cfg.template",
+                (name,),
+            )
+        if by_felix:
+            yield Finding(
+                "block-route-of-felix-missing",
+                severity,
+                node_subject([name]),
+                f"No route of Felix's to {listed(by_felix, _MOST)}.",
+                "Packets to these pods still go through Flannel, and would go nowhere without it.",
+                "Check that the nodes have the annotation projectcalico.org/IPv4VXLANTunnelAddr, and look at the log of calico-node on this node.",
+                "projectcalico/calico:felix/dataplane/linux/vxlan_mgr.go",
                 (name,),
             )
 

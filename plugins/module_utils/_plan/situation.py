@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan import node_state, workloads
+from ansible_collections.podnet.cni.plugins.module_utils._plan import modes, node_state, subnets, workloads
 from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import Settings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
 
@@ -30,6 +30,17 @@ class Situation:
     cluster: Facts
     nodes: t.Mapping[str, Facts]
     settings: Settings
+
+    @property
+    def mode(self) -> modes.Mode:
+        """How pods of two nodes are to reach each other."""
+        return modes.mode_of(self.settings.routing)
+
+    @functools.cached_property
+    def subnets(self) -> dict[str, str]:
+        """Subnet of each node that facts were gathered of."""
+        found = ((node["name"], subnets.subnet_of(node, facts)) for node, facts in self.node_facts())
+        return {name: subnet for name, subnet in found if subnet}
 
     @property
     def flannel(self) -> Facts | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._plan.modes import DEFAULT, MODES, Mode
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count
 
 Step = dict[str, t.Any]
@@ -64,16 +65,36 @@ def rollback_steps(nodes: int, batches: int, restore: bool, relocate: int, remov
     return steps
 
 
-def cluster_steps(nodes: int, batches: int, peers: int, remove_flannel: bool, keep_configmap: bool) -> list[Step]:
+def _way_steps(mode: Mode, peers: int) -> list[Step]:
+    """What is made for the way to other nodes' pods, before calico-node starts."""
+    if mode.tunnel:
+        title = (
+            "Keep one address of each node for Calico's tunnel from Flannel, and Flannel's pods within reach when their blocks get Calico's routes"
+        )
+        return [step("tunnel", title)]
+    if mode.node_mesh:
+        return [step("mesh", "Let every node speak BGP with every other one")]
+    return [step("peers", f"Create {count(peers, 'BGPPeer')}, turn the mesh of the nodes off")]
+
+
+def _proof(mode: Mode) -> str:
+    if mode.tunnel:
+        return "Prove routes and packets between pod addresses of all nodes; else move no pod"
+    if mode.node_mesh:
+        return "Prove sessions, next hops and packets between pod addresses of all nodes; else move no pod"
+    return "Prove sessions, next hops and packets between pod addresses of all nodes; else take the peers back"
+
+
+def cluster_steps(nodes: int, batches: int, peers: int, remove_flannel: bool, keep_configmap: bool, mode: Mode = MODES[DEFAULT]) -> list[Step]:
     """What happens to the cluster, in order; C(nodes) are those that are still to be moved."""
     steps: list[Step] = []
     if nodes:
         steps += [
             step("definitions", "Install Calico's resource definitions"),
             step("addresses", "Create the pool, claim every node's blocks for it, reserve Flannel's own addresses"),
-            step("peers", f"Create {count(peers, 'BGPPeer')}, turn the mesh of the nodes off"),
+            *_way_steps(mode, peers),
             step("calico", "Start calico-node on all nodes; Flannel's CNI configuration stays the active one"),
-            step("prove", "Prove sessions, next hops and packets between pod addresses of all nodes; else take the peers back"),
+            step("prove", _proof(mode)),
             step("move", f"Move {count(nodes, 'node')} in {count(batches, 'batch', 'batches')}, with a gate on the cluster's state after each", True),
         ]
     if remove_flannel:

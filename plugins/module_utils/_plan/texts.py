@@ -30,7 +30,7 @@ class _Words(t.NamedTuple):
 
 _WORDS = {
     "calico": _Words(
-        "Migration plan: Flannel to Calico BGP, side by side, same pod addresses",
+        "Migration plan: Flannel to {mode}, side by side, same pod addresses",
         "move",
         "to move",
         "all nodes are on Calico",
@@ -88,9 +88,17 @@ def _peer(peer: Record) -> str:
     return f"{peer.get('name')} {peer.get('peer_ip')}, AS {peer.get('as_number')}, for {where}"
 
 
+def _bgp(plan: Record) -> list[str]:
+    mesh = ["every node peers with every other"] if plan["routing"]["node_mesh"] else []
+    return [f"nodes are AS {plan['settings'].get('as_number')}", *mesh, *map(_peer, plan.get("peers") or [])]
+
+
+_ENCAPSULATION = {"none": "not encapsulated", "vxlan_cross_subnet": "VXLAN between subnets", "vxlan": "VXLAN"}
+
+
 def _facts(plan: Record) -> list[tuple[str, str]]:
     """What the plan is about."""
-    cluster, pool, settings = plan["cluster"], plan["pool"], plan["settings"]
+    cluster, pool = plan["cluster"], plan["pool"]
     zones = f" in {count(cluster['zones'], 'zone')}" if cluster.get("zones") else ""
     flannel = cluster.get("flannel")
     backend = (flannel or {}).get("backend") or {}
@@ -102,8 +110,9 @@ def _facts(plan: Record) -> list[tuple[str, str]]:
     return [
         ("Cluster", f"Kubernetes {cluster.get('server_version')}, {count(cluster['nodes'], 'node')}{zones}, {count(cluster['pods'], 'pod')}"),
         ("Flannel", f"DaemonSet {flannel['daemonset']}, {tunnel}, network {plan.get('network')}" if flannel else _flannel_gone(plan)),
-        ("Calico", f"{there}pool {pool['name']} {pool['cidr']}, blocks of /{pool['block_size']}, not encapsulated, {nat}"),
-        ("BGP", "" if _returns(plan) else "\n".join([f"nodes are AS {settings.get('as_number')}", *(map(_peer, plan.get("peers") or []))])),
+        ("Calico", f"{there}pool {pool['name']} {pool['cidr']}, blocks of /{pool['block_size']}, {_ENCAPSULATION[pool['encapsulation']]}, {nat}"),
+        ("Routing", "" if _returns(plan) else f"{plan['routing']['name']}: {plan['routing']['title']}"),
+        ("BGP", "" if _returns(plan) or plan["routing"]["tunnel"] else "\n".join(_bgp(plan))),
         ("Batches", _batches(plan) or f"no node is left to be {_words(plan).done}"),
     ]
 
@@ -192,7 +201,7 @@ def _verdict(plan: Record) -> str:
 
 def plan_table(plan: Record, width: int = WIDTH) -> str:
     """The whole plan."""
-    parts = [_words(plan).heading, pairs(_facts(plan), width)]
+    parts = [_words(plan).heading.format(mode=plan["routing"]["title"]), pairs(_facts(plan), width)]
     parts.append(table(_NODE_COLUMNS, _node_rows(plan), width))
     if plan["cluster_steps"]:
         parts.append(f"Steps\n{_steps(plan, width)}")
@@ -214,7 +223,7 @@ def gate_table(rows: t.Iterable[Record], width: int = WIDTH) -> str:
         Column("calico-node", fixed=True, dispensable=1),
         Column("pods on Calico", right=True),
         Column("on Flannel", right=True),
-        Column("BGP routes", right=True, dispensable=3),
+        Column("Calico's routes", right=True, dispensable=3),
         Column("gate", least=10),
     )
     texts = [
@@ -226,7 +235,7 @@ def gate_table(rows: t.Iterable[Record], width: int = WIDTH) -> str:
             "Ready" if row["calico_node"] else "NOT READY",
             row["pods_calico"],
             row["pods_flannel"],
-            row["bgp_routes"],
+            row["calico_routes"],
             "passed" if not row["refused"] else f"REFUSED: {', '.join(row['refused'])}",
         )
         for row in rows

@@ -47,9 +47,12 @@ def config_map(name: str, data: t.Mapping[str, str]) -> Object:
 
 
 def node_sources(subnets: Iterable[str], pod_cidrs: Iterable[str]) -> list[str]:
-    """Networks that a node's own packets come from: its subnet, and in its podCIDR Flannel's device and bridge."""
-    devices = [f"{ipaddress.ip_network(pod_cidr).network_address}/31" for pod_cidr in pod_cidrs]
-    return [*subnets, *devices]
+    """Networks that a node's own packets come from: its subnet, and in its podCIDR Flannel's device and bridge, and Calico's tunnel.
+
+    The tunnel has the address that the plan of a migration gives it on a node with as few pods as those of the lab.
+    """
+    networks = [ipaddress.ip_network(pod_cidr) for pod_cidr in pod_cidrs]
+    return [*subnets, *(f"{network.network_address}/31" for network in networks), *(f"{network[-3]}/32" for network in networks)]
 
 
 def with_node_sources(policy: Object, networks: Iterable[str]) -> Object:

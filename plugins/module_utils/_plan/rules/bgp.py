@@ -50,9 +50,9 @@ def selected(peer: Facts, nodes: t.Iterable[Facts]) -> list[str]:
     return [node["name"] for node in linux]
 
 
-def routing(situation: Situation) -> t.Iterator[Finding]:
-    """Another way of routing than the one that is there."""
-    for setting, known in (("routing", "bgp"), ("method", "side-by-side"), ("pod_move", "drain")):
+def method(situation: Situation) -> t.Iterator[Finding]:
+    """Another way of moving nodes and pods than the one that is there."""
+    for setting, known in (("method", "side-by-side"), ("pod_move", "drain")):
         value = getattr(situation.settings, setting)
         if value != known:
             yield Finding(
@@ -68,14 +68,15 @@ def routing(situation: Situation) -> t.Iterator[Finding]:
 
 def none_given(situation: Situation) -> t.Iterator[Finding]:
     """BGP without anybody to speak with."""
-    if situation.to_move and situation.settings.routing == "bgp" and not given_peers(situation):
+    if situation.to_move and situation.mode.peers and not given_peers(situation):
         yield Finding(
             "bgp-peers-missing",
             BLOCKER,
             "podnet_bgp_peers",
             "It is empty, and the cluster has no BGPPeer.",
             "Routers learn by BGP which node has which block. Without a session no other node would reach pods that have moved.",
-            "Give podnet_bgp_peers: a list of {name, peer_ip, as_number, node_selector}, one for each router.",
+            "Give podnet_bgp_peers: a list of {name, peer_ip, as_number, node_selector}, one for each router. Without such routers choose another "
+            "podnet_calico_routing.",
             _PEER,
         )
 
@@ -160,7 +161,7 @@ def matches_nothing(situation: Situation) -> t.Iterator[Finding]:
 
 def nodes_without(situation: Situation) -> t.Iterator[Finding]:
     """Nodes that would have no session."""
-    if not situation.to_move or not given_peers(situation):
+    if not situation.to_move or not situation.mode.peers or not given_peers(situation):
         return
     served = {name for dummy, names in _selections(situation) for name in names}
     alone = [node["name"] for node in situation.to_move if node["name"] not in served and node.get("operating_system") in (None, "linux")]
@@ -201,4 +202,4 @@ def peer_is_a_node(situation: Situation) -> t.Iterator[Finding]:
             )
 
 
-RULES = (routing, none_given, invalid, matches_nothing, nodes_without, peer_is_a_node)
+RULES = (method, none_given, invalid, matches_nothing, nodes_without, peer_is_a_node)

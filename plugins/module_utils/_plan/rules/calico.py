@@ -8,8 +8,10 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import ENCAPSULATIONS
 from ansible_collections.podnet.cni.plugins.module_utils._plan import node_state
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, INFO, WARNING, Finding
+from ansible_collections.podnet.cni.plugins.module_utils._plan.modes import DEFAULT, MODES, Mode
 from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import POOL_NAME
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject
@@ -28,15 +30,20 @@ def encapsulation(pool: Facts) -> str:
     return "none"
 
 
-def pool_differences(pool: Facts, network: str, block_size: int) -> list[str]:
+def _wanted(mode: Mode) -> str:
+    """The encapsulation of a mode's pool, as C(encapsulation) tells it."""
+    return f"VXLAN {ENCAPSULATIONS[mode.encapsulation]}" if mode.tunnel else "none"
+
+
+def pool_differences(pool: Facts, network: str, block_size: int, mode: Mode = MODES[DEFAULT]) -> list[str]:
     """How a pool differs from the one that the migration needs."""
     differences = []
     if pool.get("cidr") != network:
         differences.append(f"cidr {pool.get('cidr')} instead of {network}")
     if int(pool.get("blockSize") or 26) != block_size:
         differences.append(f"blockSize {pool.get('blockSize') or 26} instead of {block_size}")
-    if encapsulation(pool) != "none":
-        differences.append(f"encapsulation {encapsulation(pool)} instead of none")
+    if encapsulation(pool) != _wanted(mode):
+        differences.append(f"encapsulation {encapsulation(pool)} instead of {_wanted(mode)}")
     if pool.get("disabled"):
         differences.append("disabled")
     if (pool.get("nodeSelector") or "all()") != "all()":
@@ -49,7 +56,7 @@ def matching_pool(situation: Situation) -> Facts | None:
     if not situation.network:
         return None
     pools = (situation.calico or {}).get("pools") or []
-    return next((pool for pool in pools if not pool_differences(pool, situation.network, situation.settings.block_size)), None)
+    return next((pool for pool in pools if not pool_differences(pool, situation.network, situation.settings.block_size, situation.mode)), None)
 
 
 def _overlaps(cidr: str, network: str) -> bool:
@@ -63,7 +70,7 @@ def pools(situation: Situation) -> t.Iterator[Finding]:
     if not network or not situation.to_move:
         return
     for pool in (situation.calico or {}).get("pools") or []:
-        differences = pool_differences(pool, network, situation.settings.block_size)
+        differences = pool_differences(pool, network, situation.settings.block_size, situation.mode)
         cidr = str(pool.get("cidr"))
         if not differences:
             if pool["name"] != POOL_NAME:
@@ -71,7 +78,7 @@ def pools(situation: Situation) -> t.Iterator[Finding]:
                     "calico-pool-adopted",
                     INFO,
                     f"IPPool {pool['name']}",
-                    f"It is {cidr} with blocks of /{situation.settings.block_size} and no encapsulation.",
+                    f"It is {cidr} with blocks of /{situation.settings.block_size}, encapsulation {encapsulation(pool)}.",
                     "This is just the pool that the migration needs.",
                     "Nothing to do: it is used under its name.",
                     _POOL,
@@ -82,9 +89,10 @@ def pools(situation: Situation) -> t.Iterator[Finding]:
                 BLOCKER,
                 f"IPPool {pool['name']}",
                 f"It overlaps with the pod network {network} and has {listed(differences)}.",
-                "cidr and blockSize of a pool cannot be changed, and two pools must not overlap.",
+                "cidr and blockSize of a pool cannot be changed, its encapsulation not while pods use it, and two pools must not overlap.",
                 f"Delete the pool if no pod has an address of it (`calicoctl delete ippool {pool['name']}`), "
-                f"or set podnet_block_size to {pool.get('blockSize') or 26} if only the block size differs.",
+                f"or set podnet_block_size to {pool.get('blockSize') or 26} if only the block size differs, or podnet_calico_routing to what the "
+                "pool is for if only the encapsulation does.",
                 _POOL,
             )
         elif not pool.get("disabled") and ":" not in cidr:
@@ -133,14 +141,16 @@ def daemonset(situation: Situation) -> t.Iterator[Finding]:
             "tigera/operator:pkg/render/node.go",
         )
     backend = found.get("backend")
-    if backend not in (None, "bird"):
+    if backend not in (None, situation.mode.backend):
         yield Finding(
             "calico-backend",
             BLOCKER,
             name,
             f'CALICO_NETWORKING_BACKEND is "{backend}".',
-            "Only with the backend bird calico-node speaks BGP.",
-            "Remove this Calico if no pod uses it, then run again; it will be installed with the backend bird.",
+            f"With podnet_calico_routing={situation.mode.name} calico-node runs with the backend {situation.mode.backend}: bird speaks BGP, vxlan "
+            "does "
+            "not need to.",
+            "Remove this Calico if no pod uses it, then run again; it will be installed with the right backend.",
             "projectcalico/calico:node/filesystem/etc/rc.local",
         )
 
@@ -179,7 +189,7 @@ def mesh(situation: Situation) -> t.Iterator[Finding]:
     configuration = calico.get("bgp_configuration")
     sessions = [session for session in calico.get("sessions") or [] if session.get("type") == "NodeMesh"]
     explicit = (configuration or {}).get("nodeToNodeMeshEnabled")
-    if situation.to_move and (explicit is True or sessions):
+    if situation.to_move and situation.mode.peers and (explicit is True or sessions):
         yield Finding(
             "calico-mesh",
             WARNING,

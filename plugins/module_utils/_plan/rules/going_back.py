@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan import node_state
+from ansible_collections.podnet.cni.plugins.module_utils._plan import modes, node_state
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.flannel import daemonset_name
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
@@ -77,6 +77,23 @@ def backup_differs(situation: Situation) -> t.Iterator[Finding]:
             "In ConfigMap kube-system/podnet-cni-migration, key backup.flannel.json, give the file that the init container writes the name "
             "10-flannel.conflist.",
             "flannel-io/flannel:Documentation/kube-flannel.yml",
+        )
+
+
+def routing_not_tried(situation: Situation) -> t.Iterator[Finding]:
+    """Calico routes in a mode that nobody has gone back from in the lab."""
+    there = modes.present(situation.calico, situation.network)
+    if situation.to_move and there and there != modes.DEFAULT:
+        yield Finding(
+            "return-routing-not-tried",
+            BLOCKER,
+            "cluster",
+            f"Calico is set up for podnet_calico_routing={there}.",
+            f"The way back was tried in the lab from {modes.DEFAULT} only. Here the address of Calico's tunnel, or the mesh of the nodes, would "
+            "have to go "
+            "as well, and what is not tried is not done to a cluster in use.",
+            "Stay with Calico, or wait for a version that knows this way back. A node whose move fails still goes back to Flannel by itself.",
+            _SOURCE,
         )
 
 
@@ -190,6 +207,7 @@ RULES = (
     unknown_nodes,
     flannel_gone,
     backup_differs,
+    routing_not_tried,
     no_pod_cidr,
     addresses_drifted,
     flannel_not_ready,

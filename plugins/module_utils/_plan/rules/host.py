@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, INFO, WARNING, Finding
+from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import TUNNEL
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import listed, natural, node_subject
 
@@ -123,7 +124,8 @@ def reverse_path_filter(situation: Situation) -> t.Iterator[Finding]:
         device = situation.vxlan_device(facts)
         if not device:
             continue
-        links = [name for name in (device["name"], device.get("underlay")) if name]
+        tunnel = TUNNEL if situation.mode.tunnel else None
+        links = [name for name in (device["name"], device.get("underlay"), tunnel) if name]
         strict = {name: known for name in links for value, known in [rp_filter_of(facts, name)] if value == STRICT}
         if any(strict.values()):
             certain[node["name"]] = listed(name for name, known in strict.items() if known)
@@ -136,7 +138,7 @@ def reverse_path_filter(situation: Situation) -> t.Iterator[Finding]:
                 severity,
                 node_subject(names),
                 f"rp_filter {verb} 1 (strict) for {listed((f'{names[name]} on {name}' for name in natural(names)), 4)}.",
-                "Between a pod that has moved and one that has not, packets go by BGP one way and through flannel.1 the other; "
+                "Between a pod that has moved and one that has not, packets go by Calico's routes one way and through flannel.1 the other; "
                 "a strict filter drops what does not come in where the answer would go out.",
                 "Set it to 2 (loose) on the node: `sysctl -w net.ipv4.conf.all.rp_filter=2`, and in /etc/sysctl.d. "
                 "The kernel uses the larger value of all and of the link, so 0 in all does not help.",

@@ -9,10 +9,10 @@ import re
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import INFO, WARNING, Finding
+from ansible_collections.podnet.cni.plugins.module_utils._plan.modes import VXLAN_OVERHEAD
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import listed, natural, node_subject, per_node
 
-VXLAN_OVERHEAD = 50
 FELIX_PATTERN = re.compile(r"^((en|wl|ww|sl|ib)[Pcopsvx].*|(eth|wlan|wwan).*)")
 """Felix's default for mtuIfacePattern (projectcalico/calico:felix/config/config_params.go)."""
 FELIX_FALLBACK = 1460
@@ -101,12 +101,13 @@ def grows(situation: Situation) -> t.Iterator[Finding]:
     before = {
         int(device["mtu"]) for dummy, facts in situation.moving_facts() for device in [situation.vxlan_device(facts)] if device and device.get("mtu")
     }
-    if before and mtus and min(mtus.values()) > max(before):
+    after = min(mtus.values(), default=0) - (VXLAN_OVERHEAD if situation.mode.tunnel else 0)
+    if before and mtus and after > max(before):
         yield Finding(
             "mtu-grows",
             INFO,
             "cluster",
-            f"Pods have MTU {max(before)} now and get {min(mtus.values())} with Calico.",
+            f"Pods have MTU {max(before)} now and get {after} with Calico.",
             "While old and new pods live side by side, nodes tell new pods by ICMP that packets through the tunnel must be smaller.",
             "Nothing to do, unless NetworkPolicies or host firewalls drop ICMP 'fragmentation needed'.",
             "projectcalico/calico:felix/dataplane/linux/int_dataplane.go",

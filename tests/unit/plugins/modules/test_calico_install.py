@@ -24,6 +24,7 @@ PARAMS = {
     "images": {},
     "ip_autodetection_method": "kubernetes-internal-ip",
     "veth_mtu": 0,
+    "backend": "bird",
     "env": {},
     "wait": True,
     "wait_timeout": 1.0,

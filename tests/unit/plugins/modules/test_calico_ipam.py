@@ -23,7 +23,7 @@ DEFAULTS = {
 }
 FULL = {
     **DEFAULTS,
-    "pool": {"name": "pods", "cidr": "10.244.0.0/16", "block_size": 26, "nat_outgoing": True},
+    "pool": {"name": "pods", "cidr": "10.244.0.0/16", "block_size": 26, "nat_outgoing": True, "encapsulation": "none"},
     "strict_affinity": True,
     "max_blocks_per_host": 4,
     "claims": [{"node": "n1", "blocks": ["10.244.1.0/26", "10.244.1.64/26"]}, {"node": "n2", "blocks": ["10.244.2.0/26"]}],

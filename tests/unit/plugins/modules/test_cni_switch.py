@@ -38,13 +38,14 @@ show)
 stop) rm -f {folder}/timer;;
 esac
 """
-DEFAULTS = {"guard_routes": [], "reserved_addresses": [], "watchdog_seconds": 120, "settle_seconds": 15}
+DEFAULTS = {"guard_routes": [], "reserved_addresses": [], "tunnel_address": None, "watchdog_seconds": 120, "settle_seconds": 15}
 
 
 @pytest.mark.parametrize(
     ("params", "words"),
     [
         ({"guard_routes": ["10.244.1.0/27", "10.244.1.5/27"]}, ["guard_routes[1]", "10.244.1.5/27", "give its first address"]),
+        ({"tunnel_address": "last"}, ["tunnel_address", "'last'", "10.244.1.253"]),
         ({"reserved_addresses": ["pod"]}, ["reserved_addresses[0]", "'pod'", "10.244.1.7"]),
         ({"watchdog_seconds": 5}, ["watchdog_seconds", "5", "10 to 86400"]),
         ({"settle_seconds": -1}, ["settle_seconds", "-1", "0 or more"]),
@@ -402,3 +403,15 @@ def test_a_pod_that_is_just_ending_is_waited_for(machine):
 def test_bad_options_end_the_module(machine):
     assert machine.switch("calico", watchdog_seconds=5)["msg"].startswith("watchdog_seconds: 5 is out of range")
     assert machine.switch("calico", watchdog_seconds=5)["failed"] and machine.base.configs() == FLANNEL_ONLY
+
+
+@needs_root_netns
+def test_prepared_keeps_the_address_of_the_tunnel_and_never_that_of_a_pod(machine):
+    assert machine.switch("prepared", check=True, tunnel_address="10.244.1.253")["changed"]
+    assert machine.switch("prepared", tunnel_address="10.244.1.253")["changed"]
+    assert not machine.switch("prepared", tunnel_address="10.244.1.253")["changed"]
+    kept = next(path for path in machine.base.folder.rglob("10.244.1.253"))
+    assert kept.read_bytes() == b"podnet-calico-tunnel\r\neth0"
+    kept.write_bytes(b"a" * 64 + b"\r\neth0")
+    refused = machine.switch("prepared", tunnel_address="10.244.1.253")
+    assert all(word in refused["msg"] for word in ("tunnel_address: '10.244.1.253'", "that of a pod", "choose another one"))

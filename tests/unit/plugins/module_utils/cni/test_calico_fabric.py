@@ -70,3 +70,31 @@ def test_other_files_are_refused(text):
 
 def test_each_node_has_its_own_handle():
     assert fabric.container_id("n1") != fabric.container_id("n2")
+
+
+TUNNEL = {"dst": "10.244.2.192/26", "gateway": "10.244.2.253", "dev": "vxlan.calico", "protocol": "80"}
+NATIVE = {"dst": "10.244.2.192/26", "gateway": "172.30.2.13", "dev": "eth0", "protocol": "80"}
+
+
+@pytest.mark.parametrize(
+    ("route", "encapsulation", "words"),
+    [
+        (None, "vxlan", "Felix has not made"),
+        ({"dst": "default", "gateway": "172.30.1.1", "dev": "eth0"}, "vxlan_cross_subnet", "Felix has not made"),
+        ({"dst": "10.244.2.0/24", "gateway": "10.244.2.0", "dev": "flannel.1"}, "vxlan_cross_subnet", "flannel.1 would be used"),
+        ({"type": "blackhole", "dst": "10.244.2.192/26", "protocol": "80"}, "vxlan", "one of this node's"),
+        (NATIVE, "vxlan", "another vxlanMode than Always"),
+    ],
+)
+def test_bad_routes_where_felix_makes_them(route, encapsulation, words):
+    assert words in fabric.route_problem(route, encapsulation)
+
+
+@pytest.mark.parametrize(("route", "encapsulation"), [(TUNNEL, "vxlan"), (TUNNEL, "vxlan_cross_subnet"), (NATIVE, "vxlan_cross_subnet")])
+def test_good_routes_of_felix(route, encapsulation):
+    assert fabric.route_problem(route, encapsulation) is None
+
+
+def test_a_tunnel_that_carries_nothing():
+    assert "UDP port 4789" in fabric.connect_problem(TimeoutError(), TUNNEL, 2)
+    assert "routed by vxlan.calico" in fabric.route_problem(TUNNEL)

@@ -177,3 +177,15 @@ def test_manifest_without_definitions():
 )
 def test_paths(document, path):
     assert manifest.object_path(document) == path
+
+
+def test_without_bird_its_probes_go_and_a_second_time_changes_nothing():
+    found = manifest.transform(documents(), manifest.Settings(backend="vxlan"))
+    config = next(item for item in found.documents if item["kind"] == "ConfigMap")
+    assert config["data"]["calico_backend"] == "vxlan"
+    daemonset = next(item for item in found.documents if item["kind"] == "DaemonSet")
+    container = daemonset["spec"]["template"]["spec"]["containers"][0]
+    for probe in ("livenessProbe", "readinessProbe"):
+        words = [str(word) for word in container[probe]["exec"]["command"]]
+        assert any("felix" in word for word in words) and not any("bird" in word for word in words)
+    assert "calico-node: livenessProbe does not look at BIRD" in found.changes

@@ -9,7 +9,15 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, firewall, flannel_node, flannel_traces, host_local, switch
+from ansible_collections.podnet.cni.plugins.module_utils._cni import (
+    calico_traces,
+    config_files,
+    firewall,
+    flannel_node,
+    flannel_traces,
+    host_local,
+    switch,
+)
 
 TEXTS = Path(__file__).parents[1] / "host" / "texts"
 FLANNEL = b'{"name": "cbr0", "plugins": [{"type": "flannel"}, {"type": "portmap"}]}'
@@ -221,6 +229,8 @@ def test_routes_of_flannel():
         route("10.1.0.0/16"),
         route("0.0.0.0/0"),
         route("10.244.5.0/26", None, None, kind="blackhole"),
+        route("10.244.6.192/26", "vxlan.calico", "10.244.6.253"),
+        route("10.244.7.192/26", "wireguard.cali", "10.244.7.253"),
     ]
     by_device, direct = flannel_traces.select_routes(routes, ["flannel.1"], networks)
     assert [item["destination"] for item in by_device] == ["10.244.2.0/24"]
@@ -241,3 +251,8 @@ def test_the_real_rules_of_a_node():
     assert len(found.rules) == 2
     assert json.loads((TEXTS / "nft-tables.json").read_text())
     assert all(table["name"] != "flannel-ipv4" for table in netfilter.parse_nft_tables((TEXTS / "nft-tables.json").read_text()))
+
+
+def test_routes_through_calicos_tunnel_are_no_way_around_calico():
+    routes = [route("10.244.2.0/24", "flannel.1", "10.244.2.0"), route("10.244.2.192/26", "vxlan.calico", "10.244.2.253")]
+    assert [detour.device for detour in calico_traces.flannel_detours(routes, ["10.244.0.0/16"], "cni0")] == ["flannel.1"]

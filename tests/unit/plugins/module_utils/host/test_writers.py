@@ -131,3 +131,19 @@ def test_what_is_not_there_is_read_as_nothing(tmp_path):
     (tmp_path / "file").write_bytes(b"\xff")
     assert files.existing([tmp_path / "no", tmp_path / "link"]) == [str(tmp_path / "link")]
     assert files.read_text(tmp_path / "file") == "\ufffd"
+
+
+def test_an_address_for_the_tunnel_is_taken_once_and_never_from_a_pod(network):
+    assert leases.owner_of(network, "10.244.1.253") is None
+    assert leases.take(network, "10.244.1.253", host_local.TUNNEL)
+    assert (network / "10.244.1.253").read_bytes() == b"podnet-calico-tunnel\r\neth0"
+    assert leases.owner_of(network, "10.244.1.253") == host_local.TUNNEL
+    assert not leases.take(network, "10.244.1.7", host_local.TUNNEL)
+    assert (network / "10.244.1.7").read_bytes() == POD
+    leases.reserve(network, [])
+    assert leases.owner_of(network, "10.244.1.253") == host_local.TUNNEL
+
+
+def test_the_tunnels_address_makes_the_folder_that_no_pod_has_made_yet(tmp_path):
+    assert leases.take(tmp_path / "networks" / "cbr0", "10.244.1.253", host_local.TUNNEL)
+    assert files.names(tmp_path / "networks" / "cbr0") == ["10.244.1.253"]

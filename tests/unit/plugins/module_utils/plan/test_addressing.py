@@ -103,3 +103,29 @@ def test_an_empty_node_is_probed_from_its_last_block_but_not_with_its_broadcast_
 )
 def test_a_pod_cidr_that_does_not_fit_has_no_addresses(pod_cidr, block_size):
     assert addressing.addresses_of(pod_cidr, block_size, []) == ([], [], [], None, 0)
+
+
+@given(nodes())
+def test_the_tunnels_address_is_free_beside_the_probes_and_alone_in_its_block(node):
+    pod_cidr, block_size, flannel, calico = node
+    found = addressing.addresses_of(pod_cidr, block_size, flannel, calico)
+    tunnel = addressing.tunnel_address(found, flannel, calico, None)
+    if tunnel is None:
+        return
+    assert tunnel.address not in {*flannel, *calico, found.probe_address}
+    assert ipaddress.ip_address(tunnel.address) not in ipaddress.ip_network(found.reserved[0])
+    block = ipaddress.ip_network(tunnel.block)
+    assert {ipaddress.ip_address(tunnel.address), ipaddress.ip_address(found.probe_address)} <= set(block)
+    kept = {address for cidr in tunnel.kept for address in ipaddress.ip_network(cidr)}
+    assert set(block) - kept == {ipaddress.ip_address(tunnel.address)}
+
+
+def test_an_address_that_calico_has_given_stays():
+    found = addressing.addresses_of("10.244.1.0/24", 26, [])
+    assert addressing.tunnel_address(found, [], [], "10.244.1.70") == ("10.244.1.70", "10.244.1.64/26", [], True)
+
+
+def test_no_tunnel_without_addresses():
+    assert addressing.tunnel_address(addressing.addresses_of(None, 26, []), [], [], None) is None
+    taken = [f"10.244.1.{number}" for number in range(2, 7)]
+    assert addressing.tunnel_address(addressing.addresses_of("10.244.1.0/29", 30, taken), taken, [], None) is None

@@ -92,3 +92,34 @@ def test_plugins_that_came_with_calico(before, known, expected):
         "cni_configs": [{"cni": "flannel", "plugin_types": ["flannel", "portmap"]}, {"cni": "calico", "plugin_types": ["calico", "bandwidth"]}],
     }
     assert arguments.plugins_of_calico(node, before, known) == expected
+
+
+TUNNELS = {
+    "nodes": [
+        {
+            "name": "n1",
+            "blocks": ["10.244.1.0/26", "10.244.1.64/26"],
+            "tunnel": {"address": "10.244.1.125", "block": "10.244.1.64/26", "present": False},
+        },
+        {"name": "n2", "blocks": ["10.244.2.0/26", "10.244.2.64/26"], "tunnel": {"address": "10.244.2.9", "block": "10.244.2.0/26", "present": True}},
+    ]
+}
+
+
+def test_a_node_whose_tunnel_has_no_address_yet_has_only_its_block():
+    assert arguments.block_claims(TUNNELS, True) == [
+        {"node": "n1", "blocks": ["10.244.1.64/26"]},
+        {"node": "n2", "blocks": ["10.244.2.0/26", "10.244.2.64/26"]},
+    ]
+    assert arguments.block_claims(TUNNELS)[0]["blocks"] == ["10.244.1.0/26", "10.244.1.64/26"]
+
+
+def test_addresses_of_tunnels_are_compared_with_the_plan():
+    def cluster(first, second):
+        name = "projectcalico.org/IPv4VXLANTunnelAddr"
+        return {"nodes": [{"name": "n1", "annotations": {name: first} if first else {}}, {"name": "n2", "annotations": {name: second}}]}
+
+    assert arguments.tunnel_problems(TUNNELS, cluster("10.244.1.125", "10.244.2.9")) == []
+    missing, other = arguments.tunnel_problems(TUNNELS, cluster(None, "10.244.2.10"))
+    assert missing.startswith("n1: Calico has not given its tunnel an address")
+    assert other.startswith("n2: Calico's tunnel has 10.244.2.10 instead of 10.244.2.9")

@@ -224,7 +224,7 @@ def test_rows_for_people(batch):
         "calico_node": True,
         "pods_calico": 4,
         "pods_flannel": 1,
-        "bgp_routes": 0,
+        "calico_routes": 0,
         "refused": ["gate-pods-on-flannel"],
     }
 

@@ -38,7 +38,8 @@ def test_a_cluster_that_is_untouched():
     made = plan_of(Lab())
     assert (made["work"], made["blocked"], made["remove_flannel"], made["phases_done"]) == (True, False, True, [])
     assert made["batches"] == [["n1"], ["n2"], ["n3"]]
-    assert made["pool"] == {"name": "podnet-pod-network", "cidr": "10.244.0.0/16", "block_size": 26, "nat_outgoing": True}
+    assert made["pool"] == {"name": "podnet-pod-network", "cidr": "10.244.0.0/16", "block_size": 26, "nat_outgoing": True, "encapsulation": "none"}
+    assert made["routing"]["name"] == "bgp" and not made["routing"]["tunnel"]
     assert made["cluster"]["flannel"] == {
         "daemonset": "kube-flannel/kube-flannel-ds",
         "configmap": "kube-flannel/kube-flannel-cfg",

@@ -226,3 +226,18 @@ def test_the_report_has_the_nodes_that_went_back():
     kept = {**made, "nodes": [], "plan": {**made["plan"], "remove_calico": False}}
     assert texts.report_table(kept) == "No node was brought back."
     assert texts.report_table({**kept, "plan": {"restore_flannel": True}}) == "No node was brought back. Flannel was put back."
+
+
+@pytest.mark.parametrize("mode", ["CrossSubnet", "Always"])
+def test_a_way_back_that_was_not_tried_is_refused(mode):
+    lab = moved_lab()
+    lab.calico["pools"][0]["vxlanMode"] = mode
+    made = back(lab)
+    assert made["blocked"]
+    assert "return-routing-not-tried" in {finding["id"] for finding in made["findings"] if finding["severity"] == "blocker"}
+
+
+def test_a_mesh_is_not_gone_back_from_either():
+    lab = moved_lab()
+    lab.calico["bgp_configuration"] = {"nodeToNodeMeshEnabled": True}
+    assert "return-routing-not-tried" in {finding["id"] for finding in back(lab)["findings"]}

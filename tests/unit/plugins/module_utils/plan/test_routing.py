@@ -195,3 +195,38 @@ def test_many_nodes_are_judged_in_seconds():
     assert findings(lab) == []
     assert [item.nodes for item in missing(lab)] == [("n1",), ("n2",), ("n3",)]
     assert time.process_time() - began < 20
+
+
+def tunnelled(mode, protocol="boot"):
+    """All nodes on Calico, with routes of Felix's over its tunnel instead of BIRD's."""
+    lab = moved_lab()
+    lab.calico["pools"][0]["vxlanMode"] = mode
+    for facts in lab.nodes.values():
+        for entry in facts["routes"]:
+            if entry["protocol"] == "bird":
+                entry.update(protocol=protocol, device=entry["device"] and "vxlan.calico")
+    return lab
+
+
+@pytest.mark.parametrize("protocol", ["boot", "80"])
+@pytest.mark.parametrize("mode", ["Always", "CrossSubnet"])
+def test_routes_of_felix_are_what_a_pool_with_vxlan_needs(mode, protocol):
+    assert missing(tunnelled(mode, protocol)) == []
+    assert routing.routes_of_calico(tunnelled(mode, protocol).nodes["n1"]) == routing.routes_of_calico(moved_lab().nodes["n1"]) == 2
+    assert [item.id for item in missing(moved_lab())] == []
+    lab = moved_lab()
+    lab.calico["pools"][0]["vxlanMode"] = mode
+    assert {item.id for item in missing(lab)} == {"block-route-of-felix-missing"}
+    lab = tunnelled(mode)
+    lab.calico["pools"][0]["vxlanMode"] = "Never"
+    assert {item.id for item in missing(lab)} == {"block-route-missing"}
+
+
+def test_a_route_over_the_nodes_own_link_is_right_between_nodes_of_one_subnet_only():
+    for mode, expected in (("CrossSubnet", []), ("Always", ["n3"])):
+        lab = tunnelled(mode)
+        for entry in lab.nodes["n3"]["routes"]:
+            if entry["destination"] == "10.244.1.0/26":
+                entry.update(protocol="80", device="eth0", gateway="172.30.2.12")
+        assert [name for item in missing(lab) for name in item.nodes] == expected
+        assert all("10.244.1.0/26 of n2" in item.evidence for item in missing(lab))

@@ -8,13 +8,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._plan import plan, preflight, texts
+from ansible_collections.podnet.cni.plugins.module_utils._plan import modes, plan, preflight, texts
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, addresses, bgp, calico, flannel, host, mtu, nodes, pods
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, addresses, bgp, calico, flannel, host, mtu, nodes, pods, routing
 from ansible_collections.podnet.cni.tests.unit.fixtures.facts import POOL, Lab, moved_lab
 
-HARMLESS = {"workload-single-replica", "mtu-grows"}
-"""What the recorded cluster really has: one Deployment of one pod, and Flannel's smaller MTU."""
+HARMLESS = {"workload-single-replica", "mtu-grows", "routing-recommended"}
+"""What the recorded cluster really has: one Deployment of one pod, Flannel's smaller MTU, and a way that suits it."""
 
 
 class Case(t.NamedTuple):
@@ -138,6 +138,39 @@ def peers(*changes):
 
 def drop_peer(lab):
     del lab.settings["bgp_peers"][1]
+
+
+def many_nodes(lab):
+    template = lab.node("n3")
+    for number in range(4, 102):
+        lab.cluster["nodes"].append({**template, "name": f"n{number}", "pod_cidr": f"10.244.{number}.0/24", "pod_cidrs": [f"10.244.{number}.0/24"]})
+
+
+def one_address_left(lab):
+    lab.node("n1")["pod_cidr"] = "10.244.0.0/29"
+    lab.settings["block_size"] = 30
+    lab.nodes["n1"]["pods"]["flannel"] = [{"address": f"10.244.0.{number}"} for number in range(2, 7)]
+
+
+def tunnel_of_a_pod(lab):
+    lab.node("n1")["annotations"]["projectcalico.org/IPv4VXLANTunnelAddr"] = lab.nodes["n1"]["pods"]["flannel"][0]["address"]
+
+
+def on(cloud):
+    def change(lab):
+        for node in lab.cluster["nodes"]:
+            node["provider_id"] = f"{cloud}:///zone/{node['name']}"
+
+    return change
+
+
+def one_subnet(lab):
+    for name in ("n2", "n3"):
+        number = lab.node(name)["internal_ip"].rsplit(".", 1)[1]
+        lab.node(name).update(internal_ip=f"172.30.1.{number}", internal_ips=[f"172.30.1.{number}"])
+        for entry in lab.nodes[name]["routes"]:
+            if entry["destination"] == "172.30.2.0/24":
+                entry["destination"] = "172.30.1.0/24"
 
 
 ACCESS = {
@@ -559,7 +592,7 @@ CASES = [
     Case(mtu.unknown_to_felix, rename_underlay, "mtu-link-name", "warning", "node n1", "bond0 (MTU 1500)"),
     Case(mtu.grows, lambda lab: None, "mtu-grows", "info", "cluster", "MTU 1450 now and get 1500"),
     # BGP
-    Case(bgp.routing, set_settings(routing="vxlan"), "setting-not-supported", "blocker", "setting routing", "It is 'vxlan'."),
+    Case(bgp.method, set_settings(method="big-bang"), "setting-not-supported", "blocker", "setting method", "It is 'big-bang'."),
     Case(bgp.none_given, set_settings(bgp_peers=[]), "bgp-peers-missing", "blocker", "podnet_bgp_peers", "no BGPPeer"),
     Case(bgp.invalid, set_settings(as_number="none"), "bgp-peer-invalid", "blocker", "podnet_bgp_as_number", "'none'"),
     Case(bgp.invalid, peers((0, {"as_number": 0})), "bgp-peer-invalid", "blocker", "BGPPeer tor-a", "as_number '0'"),
@@ -613,6 +646,85 @@ CASES = [
     Case(bgp.nodes_without, drop_peer, "bgp-node-without-peer", "blocker", "nodes n2, n3", "None of 1 BGPPeer selects them (zone b)"),
     Case(bgp.peer_is_a_node, peers((0, {"peer_ip": "172.30.2.12"})), "bgp-peer-address", "warning", "BGPPeer tor-a", "the address of node n2"),
     Case(bgp.peer_is_a_node, peers((0, {"peer_ip": "10.244.0.1"})), "bgp-peer-address", "blocker", "BGPPeer tor-a", "inside the pod network"),
+    # The way to other nodes' pods
+    Case(routing.not_proved, set_settings(routing="ipip"), "routing-not-proved", "blocker", "podnet_calico_routing", "It is 'ipip'."),
+    Case(
+        routing.changes,
+        all_of(lambda lab: lab.install_calico().move("n1"), set_settings(routing="cross_subnet")),
+        "routing-changes",
+        "blocker",
+        "podnet_calico_routing",
+        "It is 'cross_subnet', but Calico is set up for 'bgp', and node n1 uses it.",
+    ),
+    Case(
+        routing.mesh_over_routers,
+        set_settings(routing="bgp_mesh"),
+        "routing-several-subnets",
+        "blocker",
+        "podnet_calico_routing",
+        "the nodes are in 2 subnets: 172.30.1.0/24 (1 node), 172.30.2.0/24 (2 nodes).",
+    ),
+    Case(
+        routing.mesh_too_large,
+        all_of(many_nodes, set_settings(routing="bgp_mesh")),
+        "routing-mesh-large",
+        "warning",
+        "podnet_calico_routing",
+        "101 nodes make 5,050 sessions.",
+    ),
+    Case(
+        routing.tunnel_taken,
+        all_of(set_backend(port=4789, vni=4096), set_settings(routing="vxlan")),
+        "routing-tunnel-taken",
+        "blocker",
+        "podnet_calico_routing",
+        "Flannel's tunnel has UDP port 4789 and VNI 4096",
+    ),
+    Case(
+        routing.tunnel_mtu,
+        all_of(set_link("n2", "eth0", mtu=1480), set_settings(routing="cross_subnet")),
+        "routing-mtu",
+        "blocker",
+        "podnet_calico_routing",
+        "n2: 1480",
+    ),
+    Case(
+        routing.tunnel_addresses,
+        all_of(crowd(4), set_settings(routing="cross_subnet")),
+        "routing-tunnel-block-shared",
+        "warning",
+        "node n1",
+        "Every block of 1 node has pods of Flannel in it.",
+    ),
+    Case(
+        routing.tunnel_addresses,
+        all_of(one_address_left, set_settings(routing="cross_subnet")),
+        "routing-tunnel-address-none",
+        "blocker",
+        "node n1",
+        "No two addresses of a block are free.",
+    ),
+    Case(
+        routing.tunnel_addresses,
+        all_of(tunnel_of_a_pod, set_settings(routing="cross_subnet")),
+        "routing-tunnel-address-twice",
+        "blocker",
+        "node n1",
+        "the same address: n1: 10.244.0.",
+    ),
+    Case(
+        routing.policies_of_nodes,
+        all_of(lambda lab: lab.cluster.update(network_policies=[{"namespace": "demo", "name": "web"}]), set_settings(routing="vxlan")),
+        "routing-policies-nodes",
+        "warning",
+        "1 NetworkPolicy",
+        "these addresses: n1: 10.244.0.253, n2: 10.244.1.253, n3: 10.244.2.253.",
+    ),
+    Case(routing.peers_unused, set_settings(routing="cross_subnet"), "routing-peers-unused", "warning", "podnet_bgp_peers", "2 routers given"),
+    Case(routing.source_check, on("aws"), "routing-aws-source-check", "warning", "FelixConfiguration default", "awsSrcDstCheck is not set."),
+    Case(
+        routing.recommended, lambda lab: None, "routing-recommended", "info", "podnet_calico_routing", "3 nodes in 2 subnets: 172.30.1.0/24 (1 node)"
+    ),
 ]
 
 
@@ -724,6 +836,17 @@ def test_the_kernel_uses_the_larger_value_of_all_and_of_the_link(everywhere, own
     assert host.rp_filter_of(facts, "flannel.1") == expected
 
 
+def test_a_tunnel_that_is_still_to_be_made_gets_the_filter_of_new_devices():
+    lab = Lab(routing="vxlan")
+    set_sysctl("n2", "default", "1")(lab)
+    set_sysctl("n2", "eth0", "0")(lab)
+    (found,) = host.reverse_path_filter(lab.situation)
+    assert (found.severity, found.nodes) == ("warning", ("n2",))
+    assert "vxlan.calico on n2" in found.evidence
+    lab.settings["routing"] = "bgp"
+    assert list(host.reverse_path_filter(lab.situation)) == []
+
+
 def test_a_moved_node_needs_no_loose_filter():
     lab = moved_lab()
     set_sysctl("n2", "all", "1")(lab)
@@ -821,3 +944,100 @@ def test_worst_findings_come_first_and_a_severity_must_be_one():
     assert severities == sorted(severities, key=["blocker", "warning", "info"].index)
     with pytest.raises(ValueError, match="severity: 'fatal' is no severity; use one of blocker, warning, info"):
         Finding("a", "fatal", "", "", "", "", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "best", "reason"),
+    [
+        (lambda lab: None, "bgp", "routers that learn the routes to pods by BGP are given"),
+        (set_settings(bgp_peers=[]), "cross_subnet", "inside a subnet none is needed"),
+        (all_of(set_settings(bgp_peers=[]), one_subnet, on("aws")), "cross_subnet", "nodes in other subnets of AWS could join"),
+        (on("azure"), "vxlan", "Azure drops packets with addresses that it did not give"),
+        (all_of(set_settings(bgp_peers=[]), one_subnet), "bgp_mesh", "all nodes are in one subnet and reach each other without a router"),
+        (all_of(set_settings(bgp_peers=[]), one_subnet, many_nodes), "cross_subnet", "without a router and without BGP"),
+    ],
+)
+def test_the_way_that_suits_a_cluster(monkeypatch, change, best, reason):
+    monkeypatch.setattr(modes, "PROVED", tuple(modes.MODES))
+    lab = Lab()
+    change(lab)
+    (found,) = routing.recommended(lab.situation)
+    assert found.why.startswith(f"{best} suits this cluster: ")
+    assert reason in found.why
+    assert ("Nothing to do" in found.remedy) == (best == "bgp")
+
+
+def test_only_what_is_proved_is_recommended(monkeypatch):
+    monkeypatch.setattr(modes, "PROVED", ("bgp", "cross_subnet"))
+    lab = Lab(bgp_peers=[])
+    one_subnet(lab)
+    assert routing.advice(lab.situation).mode.name == "cross_subnet"
+    on("azure")(lab)
+    assert routing.advice(lab.situation).mode.name == "cross_subnet"
+
+
+def test_a_way_that_suits_but_is_not_proved_is_told_as_such(monkeypatch):
+    monkeypatch.setattr(modes, "PROVED", ("bgp",))
+    (found,) = routing.recommended(Lab(bgp_peers=[]).situation)
+    assert found.why.startswith("cross_subnet suits this cluster")
+    assert found.remedy == "cross_subnet has not moved a whole cluster in the lab, so that this version does not carry it out. It knows bgp."
+
+
+def test_what_a_way_saves_is_told_in_bytes(monkeypatch):
+    monkeypatch.setattr(modes, "PROVED", tuple(modes.MODES))
+    (found,) = routing.recommended(Lab(bgp_peers=[], routing="cross_subnet").situation)
+    assert "It adds 0 bytes to a packet between nodes of one subnet and 50 between subnets" in found.why
+    assert "50 are saved inside a subnet, 0 are saved between subnets" in found.why
+    assert "Pods have MTU 1450 then." in found.why
+    assert found.remedy == "Nothing to do: podnet_calico_routing is cross_subnet."
+
+
+def test_a_source_check_that_is_off_and_a_way_that_does_not_need_it():
+    lab = Lab(routing="vxlan")
+    on("aws")(lab)
+    assert list(routing.source_check(lab.situation)) == []
+    lab.settings["routing"] = "cross_subnet"
+    assert [finding.severity for finding in routing.source_check(lab.situation)] == ["warning"]
+    lab.calico["felix"] = {"awsSrcDstCheck": "Disable"}
+    assert list(routing.source_check(lab.situation)) == []
+
+
+def test_a_port_of_its_own_for_calicos_tunnel():
+    lab = Lab(routing="cross_subnet")
+    set_backend(port=4789)(lab)
+    assert [finding.id for finding in routing.tunnel_taken(lab.situation)] == ["routing-tunnel-taken"]
+    lab.calico["felix"] = {"vxlanPort": 4790}
+    assert list(routing.tunnel_taken(lab.situation)) == []
+
+
+def test_no_mtu_is_told_to_grow_where_a_tunnel_takes_it():
+    assert list(mtu.grows(Lab(routing="cross_subnet").situation)) == []
+
+
+def test_a_mode_with_a_tunnel_asks_for_no_peers(monkeypatch):
+    monkeypatch.setattr(modes, "PROVED", tuple(modes.MODES))
+    lab = Lab(bgp_peers=[], routing="cross_subnet")
+    assert [finding.id for finding in preflight.preflight(lab.situation) if finding.severity == "blocker"] == []
+
+
+@pytest.mark.parametrize(
+    ("pool", "mesh", "name"),
+    [
+        ({}, None, "bgp"),
+        ({}, True, "bgp_mesh"),
+        ({"vxlanMode": "CrossSubnet"}, None, "cross_subnet"),
+        ({"vxlanMode": "Always"}, True, "vxlan"),
+        ({"ipipMode": "Always"}, None, None),
+        ({"cidr": "10.0.0.0/16"}, None, None),
+    ],
+)
+def test_the_mode_of_a_calico_that_is_there(pool, mesh, name):
+    calico_facts = {"pools": [{**POOL, **pool}], "bgp_configuration": {"nodeToNodeMeshEnabled": mesh} if mesh is not None else None}
+    assert modes.present(calico_facts, "10.244.0.0/16") == name
+    assert modes.present(None, "10.244.0.0/16") is None
+
+
+def test_a_finished_cluster_of_another_mode_is_left_alone():
+    lab = moved_lab(routing="cross_subnet")
+    assert [finding.id for finding in preflight.preflight(lab.situation)] == ["routing-changes"]
+    assert preflight.preflight(lab.remove_flannel().finish().situation) == []
