@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed
 
 Step = dict[str, t.Any]
 
@@ -64,13 +64,14 @@ def rollback_steps(nodes: int, batches: int, restore: bool, relocate: int, remov
     return steps
 
 
-def cluster_steps(nodes: int, batches: int, peers: int, remove_flannel: bool, keep_configmap: bool) -> list[Step]:
+def cluster_steps(nodes: int, batches: int, peers: int, remove_flannel: bool, keep_configmap: bool, reflectors: t.Sequence[str] = ()) -> list[Step]:
     """What happens to the cluster, in order; C(nodes) are those that are still to be moved."""
     steps: list[Step] = []
     if nodes:
         steps += [
             step("definitions", "Install Calico's resource definitions"),
             step("addresses", "Create the pool, claim every node's blocks for it, reserve Flannel's own addresses"),
+            *([step("reflectors", f"Make {listed(reflectors)} the route reflectors of all nodes")] if reflectors else []),
             step("peers", f"Create {count(peers, 'BGPPeer')}, turn the mesh of the nodes off"),
             step("calico", "Start calico-node on all nodes; Flannel's CNI configuration stays the active one"),
             step("prove", "Prove sessions, next hops and packets between pod addresses of all nodes; else take the peers back"),

@@ -85,12 +85,25 @@ def findings_table(findings: t.Sequence[Record], width: int = WIDTH) -> str:
 
 def _peer(peer: Record) -> str:
     where = f"node {peer['node']}" if peer.get("node") else peer.get("node_selector") or "all nodes"
+    if not peer.get("peer_ip"):
+        return f"{peer.get('name')} nodes with {peer.get('peer_selector')}, for {where}"
     return f"{peer.get('name')} {peer.get('peer_ip')}, AS {peer.get('as_number')}, for {where}"
+
+
+def _bgp(plan: Record) -> str:
+    """AS numbers, reflectors and peers, a line each."""
+    settings, reflectors = plan["settings"], plan.get("reflectors") or []
+    zones = [f"nodes of zone {zone} are AS {number}" for zone, number in (settings.get("zone_as_numbers") or {}).items()]
+    lines = [f"{'other ' if zones else ''}nodes are AS {settings.get('as_number')}"]
+    lines += (
+        [f"{listed(reflectors)} {'are route reflectors' if len(reflectors) > 1 else 'is a route reflector'}, and moved last"] if reflectors else []
+    )
+    return "\n".join([*zones, *lines, *map(_peer, plan.get("peers") or [])])
 
 
 def _facts(plan: Record) -> list[tuple[str, str]]:
     """What the plan is about."""
-    cluster, pool, settings = plan["cluster"], plan["pool"], plan["settings"]
+    cluster, pool = plan["cluster"], plan["pool"]
     zones = f" in {count(cluster['zones'], 'zone')}" if cluster.get("zones") else ""
     flannel = cluster.get("flannel")
     backend = (flannel or {}).get("backend") or {}
@@ -103,7 +116,7 @@ def _facts(plan: Record) -> list[tuple[str, str]]:
         ("Cluster", f"Kubernetes {cluster.get('server_version')}, {count(cluster['nodes'], 'node')}{zones}, {count(cluster['pods'], 'pod')}"),
         ("Flannel", f"DaemonSet {flannel['daemonset']}, {tunnel}, network {plan.get('network')}" if flannel else _flannel_gone(plan)),
         ("Calico", f"{there}pool {pool['name']} {pool['cidr']}, blocks of /{pool['block_size']}, not encapsulated, {nat}"),
-        ("BGP", "" if _returns(plan) else "\n".join([f"nodes are AS {settings.get('as_number')}", *(map(_peer, plan.get("peers") or []))])),
+        ("BGP", "" if _returns(plan) else _bgp(plan)),
         ("Batches", _batches(plan) or f"no node is left to be {_words(plan).done}"),
     ]
 

@@ -20,7 +20,15 @@ TESTS = ROOT / "plugins" / "test"
 ROOMS: t.Mapping[str, tuple[str, ...]] = {
     "Read": ("cni_facts", "kernel_check"),
     "Act on a node": ("node_evict", "cni_switch", "flannel_remove", "calico_remove"),
-    "Act on the cluster": ("calico_install", "calico_ipam", "calico_bgp_peer", "flannel_uninstall", "calico_uninstall", "flannel_restore"),
+    "Act on the cluster": (
+        "calico_install",
+        "calico_ipam",
+        "calico_bgp_node",
+        "calico_bgp_peer",
+        "flannel_uninstall",
+        "calico_uninstall",
+        "flannel_restore",
+    ),
     "Prove": ("calico_fabric_probe", "cni_probe"),
     "Remember and tell": ("cni_journal", "cni_show"),
 }
