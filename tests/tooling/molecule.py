@@ -41,9 +41,11 @@ SCENARIOS = {
     "broken": "default",
     "rollback": "default",
     "faults": "default",
+    "reflectors": "one-subnet",
+    "ebgp": "ebgp",
 }
 """The topology of each scenario, in the order in which they can follow each other on one lab, or need a new one."""
-LONG = ("rollback", "faults")
+LONG = ("rollback", "faults", "reflectors", "ebgp")
 """Only run when they are named: C(make test-faults)."""
 
 

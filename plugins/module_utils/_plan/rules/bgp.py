@@ -236,7 +236,7 @@ def own_number_in_path(situation: Situation) -> t.Iterator[Finding]:
             node_subject(alike),
             f"AS {listed(natural({str(numbers[name]) for name in alike}))} is that of other nodes too, and what brings the routes to their pods is "
             f"outside of it: {listed(natural({peer for name in alike for peer in outside[name]}))}.",
-            "BIRD drops a route with its own AS in the path, which is what a router of another AS sends on, unless the router takes it out (as-override).",
+            "BIRD drops routes with its own AS in the path, and a router of another AS sends such routes, unless it takes the AS out (as-override).",
             "Give these peers num_allowed_local_as_numbers: 1, or give each zone its AS (podnet_bgp_zone_as_numbers), or let nodes of one AS hear of "
             "each other by podnet_route_reflectors. Leave it if the router overrides: the fabric is proved before the first pod moves.",
             "projectcalico/calico:confd/etc/calico/confd/templates/bird.cfg.template",

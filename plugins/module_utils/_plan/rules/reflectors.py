@@ -55,8 +55,8 @@ def too_few(situation: Situation) -> t.Iterator[Finding]:
             _SETTING,
             f"{count(len(names), 'route reflector')}{f' ({names[0]})' if names else ''}, of {count(len(usable), 'node')} that can be one.",
             "With the only one all nodes would lose their sessions, and after that the routes to all pods.",
-            "Name two nodes or more, in zones of their own if there are several. When nodes are not Ready, repair them first. A cluster with one usable "
-            "node cannot have reflectors: peer with routers instead.",
+            "Name two nodes or more, in zones of their own if there are several. When nodes are not Ready, repair them first. With one usable node "
+            "only, peer with routers instead.",
             _TEMPLATE,
         )
 
@@ -92,8 +92,8 @@ def need_routers(situation: Situation) -> t.Iterator[Finding]:
             node_subject([name for name, dummy, dummy2 in pairs]),
             f"{listed(shown, _MOST)}, and podnet_bgp_peers names no router.",
             "Reflectors tell routes and carry no packets: a packet to a pod goes to the router between the nodes, which has to know the pod's node.",
-            "Give the routers in podnet_bgp_peers; without a node_selector they peer with the reflectors only. Or use reflectors where all nodes are in "
-            "one subnet.",
+            "Give the routers in podnet_bgp_peers; without a node_selector they peer with the reflectors only. Or keep the reflectors for a cluster "
+            "whose nodes are in one subnet.",
             "podnet.cni:docs/migrate_to_calico.md",
             tuple(name for name, dummy, dummy2 in pairs),
         )
@@ -110,8 +110,8 @@ def several_as_numbers(situation: Situation) -> t.Iterator[Finding]:
             _SETTING,
             f"The nodes have {count(len(set(numbers.values())), 'AS number')}: {per_node(numbers)}.",
             "Only routes inside of one AS are reflected; between two of them BIRD puts itself in as the next hop.",
-            "Leave podnet_bgp_zone_as_numbers empty, and remove the annotation projectcalico.org/ASNumber from nodes; or set podnet_route_reflectors: off "
-            "and peer with the routers of each zone.",
+            "Leave podnet_bgp_zone_as_numbers empty, and remove the annotation projectcalico.org/ASNumber from nodes; or set "
+            "podnet_route_reflectors: off and peer with the routers of each zone.",
             _TEMPLATE,
         )
 
@@ -127,11 +127,10 @@ def changed(situation: Situation) -> t.Iterator[Finding]:
             "reflectors-changed",
             BLOCKER,
             node_subject(gone),
-            f"{'It is a route reflector' if len(gone) == 1 else 'They are route reflectors'} since an earlier run, and podnet_route_reflectors leaves "
-            f"{'it' if len(gone) == 1 else 'them'} out ({listed(wanted) or 'off'}).",
-            "All nodes have sessions with it, and pods that have moved are reached by what it reflects: it is not taken away in the middle of a migration.",
-            f"Give podnet_route_reflectors: [{listed(natural({*there, *wanted}), 99)}]. A node that cannot be one any more: bring the moved nodes back with "
-            "rollback_to_flannel first, which takes the reflectors away together with Calico.",
+            f"An earlier run has made {count(len(gone), 'route reflector')} that podnet_route_reflectors leaves out ({listed(wanted) or 'off'}).",
+            "All nodes have sessions with it, and pods that have moved are reached by what it reflects, so it stays in the middle of a migration.",
+            f"Give podnet_route_reflectors: [{listed(natural({*there, *wanted}), 99)}]. If a node cannot be one any more, bring the moved nodes back "
+            "first: rollback_to_flannel takes the reflectors away together with Calico.",
             _TEMPLATE,
         )
 
@@ -146,7 +145,8 @@ def foreign(situation: Situation) -> t.Iterator[Finding]:
             node_subject(ids),
             f"The annotation {CLUSTER_ID} is there, set by somebody else ({per_node(ids)}).",
             "Two sets of route reflectors with their own selectors and cluster ids would reflect to each other in a way that nobody has planned.",
-            "Set podnet_route_reflectors: off to use those that are there, with the BGPPeers that they have; or remove their annotation and these BGPPeers.",
+            "Set podnet_route_reflectors: off to use those that are there, with the BGPPeers that they have; or remove their annotation and these "
+            "BGPPeers.",
             _NODE,
         )
 
