@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the podnet.cni authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the probers on all nodes and in pods saw on the way back: first tries of pods that have just started may fail (docs/rollback_to_flannel.md)."""
+"""What the probers on all nodes and in pods saw on the way back: first tries of new pods may fail (docs/rollback_to_flannel.md)."""
 
 from __future__ import annotations
 
