@@ -19,6 +19,20 @@ _SETTING = "podnet_route_reflectors"
 _MOST = 4
 
 
+def other_routing(situation: Situation) -> t.Iterator[Finding]:
+    """Route reflectors where nodes do not peer with anybody that is chosen."""
+    if reflectors.is_wanted(situation) and situation.to_move and situation.settings.routing != "bgp":
+        yield Finding(
+            "reflectors-need-bgp",
+            BLOCKER,
+            _SETTING,
+            f"It is set, and the way of routing is {situation.settings.routing}.",
+            "Reflectors take the place of other BGP sessions: a mesh would stay beside them, and a tunnel needs none.",
+            "Use bgp, which needs no router when all nodes are in one subnet and there are reflectors; or set podnet_route_reflectors: off.",
+            _TEMPLATE,
+        )
+
+
 def unusable(situation: Situation) -> t.Iterator[Finding]:
     """Names that are no node, and nodes that cannot reflect."""
     setting = situation.settings.route_reflectors
@@ -151,4 +165,4 @@ def foreign(situation: Situation) -> t.Iterator[Finding]:
         )
 
 
-RULES = (unusable, too_few, one_zone, need_routers, several_as_numbers, changed, foreign)
+RULES = (other_routing, unusable, too_few, one_zone, need_routers, several_as_numbers, changed, foreign)

@@ -663,6 +663,14 @@ CASES = [
     ),
     # Route reflectors
     Case(
+        reflectors.other_routing,
+        set_settings(route_reflectors="auto", routing="vxlan"),
+        "reflectors-need-bgp",
+        "blocker",
+        "podnet_route_reflectors",
+        "It is set, and the way of routing is vxlan.",
+    ),
+    Case(
         reflectors.unusable,
         all_of(set_settings(route_reflectors=["n1", "n9", "n1", "n2"]), set_node("n2", ready=False)),
         "reflectors-unusable",
