@@ -84,9 +84,10 @@ def findings_table(findings: t.Sequence[Record], width: int = WIDTH) -> str:
 
 
 def _peer(peer: Record) -> str:
-    where = f"node {peer['node']}" if peer.get("node") else peer.get("node_selector") or "all nodes"
+    selector = peer.get("node_selector") or "all()"
+    where = f"node {peer['node']}" if peer.get("node") else "all nodes" if selector == "all()" else selector
     if not peer.get("peer_ip"):
-        return f"{peer.get('name')} nodes with {peer.get('peer_selector')}, for {where}"
+        return f"{peer.get('name')} {peer.get('peer_selector')}, for {where}"
     return f"{peer.get('name')} {peer.get('peer_ip')}, AS {peer.get('as_number')}, for {where}"
 
 

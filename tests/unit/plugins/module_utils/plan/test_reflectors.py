@@ -179,7 +179,7 @@ def test_the_plan_shows_them():
         "nodes of zone a are AS 64512",
         "other nodes are AS 64512",
         "n1, n2 are route reflectors, and moved last",
-        f"podnet-route-reflectors nodes with has({LABEL}), for all()",
+        f"podnet-route-reflectors has({LABEL}), for all nodes",
         "Make n1, n2 the route reflectors of all nodes",
         "Create 3 BGPPeers",
     ):
