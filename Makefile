@@ -16,8 +16,8 @@ demo: ## Move a real cluster from Flannel to Calico under load, and report (opti
 test: ## Run all checks: lint, sanity, unit, molecule
 	@$(TOOL).check
 
-test-faults: ## Run the scenarios that are too long for every run: rollback, faults, reflectors, ebgp
-	@$(TOOL).launch tooling.molecule rollback faults reflectors ebgp
+test-faults: ## Run the scenarios that are too long for every run: rollback, faults, reflectors, eBGP
+	@$(TOOL).launch tooling.molecule rollback faults reflectors reflectors_routed ebgp
 
 lint: ## Run linters, type checks and the checks of the documentation
 	@$(TOOL).check lint

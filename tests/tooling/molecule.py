@@ -42,10 +42,11 @@ SCENARIOS = {
     "rollback": "default",
     "faults": "default",
     "reflectors": "one-subnet",
+    "reflectors_routed": "ebgp-one-as",
     "ebgp": "ebgp",
 }
 """The topology of each scenario, in the order in which they can follow each other on one lab, or need a new one."""
-LONG = ("rollback", "faults", "reflectors", "ebgp")
+LONG = ("rollback", "faults", "reflectors", "reflectors_routed", "ebgp")
 """Only run when they are named: C(make test-faults)."""
 
 

@@ -110,9 +110,11 @@ def peers(situation: Situation) -> list[Peer]:
 
 
 def _is_outside(situation: Situation, peer: Facts) -> bool:
-    """Whether a peer has another AS than the nodes."""
+    """Whether a peer has another AS than the reflectors."""
+    names = chosen(situation)
     try:
-        return parse_as_number(peer.get("as_number")) != parse_as_number(situation.settings.as_number)
+        own = {parse_as_number(as_number_of(situation, node)) for node in situation.cluster_nodes if node["name"] in names}
+        return parse_as_number(peer.get("as_number")) not in own
     except ValueError:
         return False
 

@@ -122,6 +122,14 @@ def test_the_users_choice_of_the_next_hop_stays():
     assert reflectors.peers(lab.situation)[0]["keep_original_next_hop"] is False
 
 
+def test_it_is_the_as_of_the_reflectors_that_counts():
+    router = {"name": "tor", "peer_ip": "172.30.1.1", "as_number": 64600}
+    lab = Lab(route_reflectors="auto", bgp_peers=[router], as_number=64600, zone_as_numbers={"a": 64512, "b": 64512})
+    assert reflectors.peers(lab.situation)[0]["keep_original_next_hop"] is True
+    lab.settings["bgp_peers"] = [{**router, "as_number": "none"}]
+    assert "keep_original_next_hop" not in reflectors.peers(lab.situation)[0]
+
+
 def test_as_numbers_of_zones():
     lab = Lab(zone_as_numbers={"b": "1.10"})
     lab.node("n1")["annotations"]["projectcalico.org/ASNumber"] = "65001"
