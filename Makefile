@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 TOOL := PYTHONPATH=tests $(PYTHON) -m tooling
+LONG := rollback routing_cross_subnet routing_vxlan routing_bgp_mesh reflectors reflectors_routed ebgp faults
 LAB := $(TOOL).launch podnet_lab $(if $(TOPOLOGY),--topology $(TOPOLOGY))
 
 .DEFAULT_GOAL := help
@@ -16,8 +17,8 @@ demo: ## Move a real cluster from Flannel to Calico under load, and report (opti
 test: ## Run all checks: lint, sanity, unit, molecule
 	@$(TOOL).check
 
-test-faults: ## Run the scenarios that are too long for every run: rollback, routing, faults
-	@$(TOOL).launch tooling.molecule rollback routing_cross_subnet routing_vxlan routing_bgp_mesh faults
+test-faults: ## Run the scenarios that are too long for every run: rollback, routing, reflectors, eBGP, faults
+	@$(TOOL).launch tooling.molecule $(LONG)
 
 test-vm: ## Try the kernel playbooks on a virtual machine, for an hour (VM_ARGS="--help")
 	@$(TOOL).launch podnet_vm $(VM_ARGS)

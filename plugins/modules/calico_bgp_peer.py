@@ -88,7 +88,7 @@ options:
     type: str
     choices: [UseNodeIP, None]
   max_restart_time:
-    description: How long routes are kept while the other side restarts (graceful restart), such as V(120s).
+    description: How long the other side keeps the nodes' routes while calico-node restarts (graceful restart), such as V(120s).
     type: str
   keepalive_time:
     description: Time between keepalive messages, such as V(30s). For Calico v3.32 and newer.

@@ -152,6 +152,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_cluster
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_bgp_node import REFLECTOR_LABEL
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_manifest import object_path
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import MIGRATION_LABEL
 from ansible_collections.podnet.cni.plugins.module_utils._kube import network_condition
@@ -401,7 +402,7 @@ def written_on(node: Object) -> dict[str, dict[str, str]] | None:
     """Annotations and labels of Calico on a node, None when there are none."""
     metadata = node["metadata"]
     annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key.startswith(ANNOTATIONS)}
-    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key == MIGRATION_LABEL}
+    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key in (MIGRATION_LABEL, REFLECTOR_LABEL)}
     return {"annotations": annotations, "labels": labels} if annotations or labels else None
 
 

@@ -174,6 +174,12 @@ ansible_facts:
           returned: always
           type: dict
           sample: {kernel: 2, bird: 3}
+        bgp_sessions:
+          description: BGP sessions as the BIRD of calico-node tells them, none when it does not run.
+          returned: always
+          type: list
+          elements: dict
+          sample: [{node: n1, peer: 172.30.1.1, type: NodePeer, state: Established, info: null, since: "14:03:11", why: null}]
         pods:
           description: Pods of the node by the data plane that they are on, C(flannel), C(calico) or C(other).
           returned: always

@@ -44,9 +44,21 @@ SCENARIOS = {
     "routing_vxlan": "default",
     "routing_bgp_mesh": "one-zone",
     "faults": "default",
+    "reflectors": "one-subnet",
+    "reflectors_routed": "ebgp-one-as",
+    "ebgp": "ebgp",
 }
 """The topology of each scenario, in the order in which they can follow each other on one lab, or need a new one."""
-LONG = ("rollback", "routing_cross_subnet", "routing_vxlan", "routing_bgp_mesh", "faults")
+LONG = (
+    "rollback",
+    "routing_cross_subnet",
+    "routing_vxlan",
+    "routing_bgp_mesh",
+    "faults",
+    "reflectors",
+    "reflectors_routed",
+    "ebgp",
+)
 """Only run when they are named: C(make test-faults)."""
 
 

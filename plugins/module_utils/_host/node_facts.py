@@ -13,7 +13,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, flannel_node, host_local
-from ansible_collections.podnet.cni.plugins.module_utils._host import cni_state, commands, iproute, netfilter, sysctl, systemd_timer, watchdog
+from ansible_collections.podnet.cni.plugins.module_utils._host import bird, cni_state, commands, iproute, netfilter, sysctl, systemd_timer, watchdog
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -67,6 +67,7 @@ def read_node(places: cni_state.Places) -> Record:
         "neighbors": iproute.read_neighbors(),
         "routes": routes,
         "routes_by_protocol": dict(Counter(route["protocol"] for route in routes)),
+        "bgp_sessions": bird.read_sessions(socket.gethostname()),
         "subnet_env": cni_state.read_subnet_env(places),
         "sysctls": sysctl.read([*SYSCTLS, *(sysctl.of_link("rp_filter", device["name"]) for device in vxlan)]),
         "watchdog": {"unit": watchdog.UNIT, **systemd_timer.read(watchdog.UNIT)._asdict()},

@@ -84,15 +84,19 @@ def size_of(size: Size, total: int) -> int:
     return int(float(size.rstrip("%")) / 100 * total) or 1
 
 
-def split(names: t.Sequence[str], serial: t.Sequence[Size]) -> list[list[str]]:
+def split(names: t.Sequence[str], serial: t.Sequence[Size], apart: t.Collection[str] = ()) -> list[list[str]]:
     """The batches of a play with this C(serial); its last size is used again until no node is left.
 
-    See ansible/ansible:lib/ansible/executor/playbook_executor.py _get_serialized_batches.
+    See ansible/ansible:lib/ansible/executor/playbook_executor.py _get_serialized_batches. A batch that would hold all of C(apart), if these are
+    several, ends before the last of them.
     """
     batches: list[list[str]] = []
     rest = list(names)
     while rest:
         size = size_of(serial[min(len(batches), len(serial) - 1)], len(names))
-        batches.append(rest[:size])
-        rest = rest[size:]
+        batch = rest[:size]
+        if len(apart) > 1 and set(apart) <= set(batch):
+            batch = batch[: max(batch.index(name) for name in apart)]
+        batches.append(batch)
+        rest = rest[len(batch) :]
     return batches

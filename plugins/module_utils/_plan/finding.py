@@ -15,8 +15,8 @@ WARNING = "warning"
 INFO = "info"
 SEVERITIES = (BLOCKER, WARNING, INFO)
 """From the worst on."""
-PASSING = ("budget-allows-nothing-now", "calico-not-ready")
-"""Ids of findings that may pass by themselves within a minute: pods that were evicted are on their way to be Ready."""
+PASSING = ("budget-allows-nothing-now", "calico-not-ready", "bgp-no-session", "bgp-node-session-down")
+"""Ids of findings that may pass by themselves within a minute: pods that were evicted are on their way to be Ready, BIRD has just started."""
 
 
 def rank(severity: str) -> int:

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.podnet.cni.plugins.module_utils._plan import node_state, workloads
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding, blockers_of, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import missing_block_routes, routes_of_calico, routing_findings
+from ansible_collections.podnet.cni.plugins.module_utils._plan.sessions import session_findings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.transit import nodes_with_flanneld
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject
 
@@ -236,6 +237,7 @@ def gate_findings(cluster: Facts, nodes: t.Mapping[str, Facts], plan: Facts, set
     found += _joined(cluster, plan)
     found += routing_findings(cluster, nodes)
     found += missing_block_routes(cluster, nodes, BLOCKER if settled else WARNING)
+    found += session_findings(cluster, nodes) if plan.get("direction") != node_state.FLANNEL else []
     found += _workloads(cluster, plan, settled)
     return ordered(found)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import FLANNEL_DEVICES, MIGRATION_LABEL, TUNNEL_ANNOTATION
-from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, batches, node_state, steps, workloads
+from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, batches, node_state, reflectors, steps, workloads
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, blockers_of, is_blocked, may_pass
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import preflight
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.bgp import given_peers
@@ -37,11 +37,12 @@ def pool_of(situation: Situation) -> Record:
 
 
 def order_of_moves(situation: Situation) -> list[str]:
-    """Nodes to move: those that a run has left in between, then workers, control planes last."""
+    """Nodes to move: those that a run has left in between, then workers, then control planes, and route reflectors last."""
+    names = reflectors.existing(situation) + reflectors.chosen(situation)
 
     def key(node: Facts) -> tuple[t.Any, ...]:
         moving = situation.states[node["name"]] == node_state.MOVING
-        return (not moving, bool(node.get("control_plane")), natural_key(str(node["name"])))
+        return (not moving, node["name"] in names, bool(node.get("control_plane")), natural_key(str(node["name"])))
 
     return [node["name"] for node in sorted(situation.to_move, key=key)]
 
@@ -139,7 +140,7 @@ def plan_common(situation: Situation, findings: t.Sequence[Finding], moving: t.S
         "pool": pool_of(situation),
         "routing": situation.mode.echo(),
         "nodes": [plan_node(situation, node, findings, steps_of if node["name"] in moving else None) for node in situation.cluster_nodes],
-        "batches": batches.split(moving, chosen.serial),
+        "batches": batches.split(moving, chosen.serial, reflectors.chosen(situation) or reflectors.existing(situation)),
         "workloads": workloads.ready_counts(situation.pods),
     }
 
@@ -164,9 +165,18 @@ def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts
         "remove_flannel": removing,
         "restore_flannel": False,
         "remove_calico": False,
-        "peers": [{key: peer.get(key) for key in ("name", "peer_ip", "as_number", "node", "node_selector")} for peer in peers],
+        "peers": [{key: peer.get(key) for key in ("name", "peer_ip", "as_number", "node", "node_selector", "peer_selector")} for peer in peers],
+        "reflectors": reflectors.chosen(situation),
+        "bgp_peers": reflectors.peers(situation),
+        "bgp_nodes": reflectors.node_settings(situation),
         "phases_done": done,
         "cluster_steps": steps.cluster_steps(
-            len(moving), len(common["batches"]), len(chosen.bgp_peers), removing, chosen.keep_flannel_configmap, situation.mode
+            len(moving),
+            len(common["batches"]),
+            len(reflectors.peers(situation)),
+            removing,
+            chosen.keep_flannel_configmap,
+            situation.mode,
+            reflectors.chosen(situation),
         ),
     }

@@ -9,7 +9,20 @@ import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import routing_findings
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, addresses, bgp, calico, flannel, host, mtu, nodes, pods, routing
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import (
+    access,
+    addresses,
+    bgp,
+    calico,
+    flannel,
+    host,
+    mtu,
+    nodes,
+    pods,
+    reflectors,
+    routing,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._plan.sessions import session_findings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
 
 Rule = t.Callable[[Situation], t.Iterator[Finding]]
@@ -24,6 +37,7 @@ BEFORE_MOVES: tuple[Rule, ...] = (
     *mtu.RULES,
     *bgp.RULES,
     *routing.RULES,
+    *reflectors.RULES,
     *access.RULES,
 )
 """Asked while a node is still to be moved."""
@@ -51,4 +65,5 @@ def ask(rules: t.Iterable[Rule], situation: Situation) -> list[Finding]:
 
 def preflight(situation: Situation) -> list[Finding]:
     """Everything that the rules find, the worst first."""
-    return ask(BEFORE_MOVES if situation.to_move else AFTER_MOVES, situation)
+    found = ask(BEFORE_MOVES if situation.to_move else AFTER_MOVES, situation)
+    return ordered([*found, *session_findings(situation.cluster, situation.nodes)])

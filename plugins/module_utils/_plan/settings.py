@@ -28,6 +28,20 @@ def _names(variable: str, value: t.Any) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
+def parse_route_reflectors(value: t.Any) -> str | tuple[str, ...]:
+    """C(off), C(auto), or names of nodes. YAML reads a plain C(off) as false.
+
+    :raises InvalidSettings: for anything else.
+    """
+    if value in (None, False, "") or (isinstance(value, str) and value.strip().lower() in ("off", "false")):
+        return "off"
+    if isinstance(value, str) and value.strip().lower() == "auto":
+        return "auto"
+    if value is True:
+        raise InvalidSettings("podnet_route_reflectors: 'true' does not say which nodes; give auto, or names of nodes such as [n1, n4]")
+    return _names("podnet_route_reflectors", value) or "off"
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Settings of a migration; C(hosts) names the inventory host of each node."""
@@ -39,6 +53,10 @@ class Settings:
     serial: tuple[batches.Size, ...] = batches.DEFAULT
     as_number: t.Any = 64512
     bgp_peers: tuple[t.Mapping[str, t.Any], ...] = ()
+    zone_as_numbers: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    """AS numbers of the nodes of some zones; those of all others have C(as_number)."""
+    route_reflectors: str | tuple[str, ...] = "off"
+    """C(off), C(auto), or the names of nodes."""
     evict_emptydir: bool = False
     evict_unmanaged: bool = False
     remove_flannel: bool = True
@@ -66,6 +84,10 @@ class Settings:
             values["serial"] = tuple(batches.parse_serial(values["serial"]))
         if "bgp_peers" in values:
             values["bgp_peers"] = tuple(values["bgp_peers"] or ())
+        if "zone_as_numbers" in values:
+            values["zone_as_numbers"] = dict(values["zone_as_numbers"] or {})
+        if "route_reflectors" in values:
+            values["route_reflectors"] = parse_route_reflectors(values["route_reflectors"])
         if "return_nodes" in values:
             values["return_nodes"] = _names("podnet_return_nodes", values["return_nodes"])
         if "block_size" in values:
@@ -82,4 +104,6 @@ class Settings:
     def echo(self) -> dict[str, t.Any]:
         """What the plan repeats of the settings."""
         record = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "hosts"}
-        return {**record, "serial": list(self.serial), "bgp_peers": [dict(peer) for peer in self.bgp_peers], "return_nodes": list(self.return_nodes)}
+        lists = {"serial": list(self.serial), "bgp_peers": [dict(peer) for peer in self.bgp_peers], "return_nodes": list(self.return_nodes)}
+        reflectors = self.route_reflectors if isinstance(self.route_reflectors, str) else list(self.route_reflectors)
+        return {**record, **lists, "zone_as_numbers": dict(self.zone_as_numbers), "route_reflectors": reflectors}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.modes import DEFAULT, MODES, Mode
-from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed
 
 Step = dict[str, t.Any]
 
@@ -65,7 +65,7 @@ def rollback_steps(nodes: int, batches: int, restore: bool, relocate: int, remov
     return steps
 
 
-def _way_steps(mode: Mode, peers: int) -> list[Step]:
+def _way_steps(mode: Mode, peers: int, reflectors: t.Sequence[str]) -> list[Step]:
     """What is made for the way to other nodes' pods, before calico-node starts."""
     if mode.tunnel:
         title = (
@@ -74,7 +74,8 @@ def _way_steps(mode: Mode, peers: int) -> list[Step]:
         return [step("tunnel", title)]
     if mode.node_mesh:
         return [step("mesh", "Let every node speak BGP with every other one")]
-    return [step("peers", f"Create {count(peers, 'BGPPeer')}, turn the mesh of the nodes off")]
+    chosen = [step("reflectors", f"Make {listed(reflectors)} the route reflectors of all nodes")] if reflectors else []
+    return [*chosen, step("peers", f"Create {count(peers, 'BGPPeer')}, turn the mesh of the nodes off")]
 
 
 def _proof(mode: Mode) -> str:
@@ -85,14 +86,22 @@ def _proof(mode: Mode) -> str:
     return "Prove sessions, next hops and packets between pod addresses of all nodes; else take the peers back"
 
 
-def cluster_steps(nodes: int, batches: int, peers: int, remove_flannel: bool, keep_configmap: bool, mode: Mode = MODES[DEFAULT]) -> list[Step]:
+def cluster_steps(
+    nodes: int,
+    batches: int,
+    peers: int,
+    remove_flannel: bool,
+    keep_configmap: bool,
+    mode: Mode = MODES[DEFAULT],
+    reflectors: t.Sequence[str] = (),
+) -> list[Step]:
     """What happens to the cluster, in order; C(nodes) are those that are still to be moved."""
     steps: list[Step] = []
     if nodes:
         steps += [
             step("definitions", "Install Calico's resource definitions"),
             step("addresses", "Create the pool, claim every node's blocks for it, reserve Flannel's own addresses"),
-            *_way_steps(mode, peers),
+            *_way_steps(mode, peers, reflectors),
             step("calico", "Start calico-node on all nodes; Flannel's CNI configuration stays the active one"),
             step("prove", _proof(mode)),
             step("move", f"Move {count(nodes, 'node')} in {count(batches, 'batch', 'batches')}, with a gate on the cluster's state after each", True),

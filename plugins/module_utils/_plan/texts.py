@@ -84,13 +84,23 @@ def findings_table(findings: t.Sequence[Record], width: int = WIDTH) -> str:
 
 
 def _peer(peer: Record) -> str:
-    where = f"node {peer['node']}" if peer.get("node") else peer.get("node_selector") or "all nodes"
+    selector = peer.get("node_selector") or "all()"
+    where = f"node {peer['node']}" if peer.get("node") else "all nodes" if selector == "all()" else selector
+    if not peer.get("peer_ip"):
+        return f"{peer.get('name')} {peer.get('peer_selector')}, for {where}"
     return f"{peer.get('name')} {peer.get('peer_ip')}, AS {peer.get('as_number')}, for {where}"
 
 
-def _bgp(plan: Record) -> list[str]:
-    mesh = ["every node peers with every other"] if plan["routing"]["node_mesh"] else []
-    return [f"nodes are AS {plan['settings'].get('as_number')}", *mesh, *map(_peer, plan.get("peers") or [])]
+def _bgp(plan: Record) -> str:
+    """AS numbers, mesh, reflectors and peers, a line each."""
+    settings, reflectors = plan["settings"], plan.get("reflectors") or []
+    zones = [f"nodes of zone {zone} are AS {number}" for zone, number in (settings.get("zone_as_numbers") or {}).items()]
+    lines = [f"{'other ' if zones else ''}nodes are AS {settings.get('as_number')}"]
+    lines += ["every node peers with every other"] if plan["routing"]["node_mesh"] else []
+    lines += (
+        [f"{listed(reflectors)} {'are route reflectors' if len(reflectors) > 1 else 'is a route reflector'}, and moved last"] if reflectors else []
+    )
+    return "\n".join([*zones, *lines, *map(_peer, plan.get("peers") or [])])
 
 
 _ENCAPSULATION = {"none": "not encapsulated", "vxlan_cross_subnet": "VXLAN between subnets", "vxlan": "VXLAN"}
@@ -112,7 +122,7 @@ def _facts(plan: Record) -> list[tuple[str, str]]:
         ("Flannel", f"DaemonSet {flannel['daemonset']}, {tunnel}, network {plan.get('network')}" if flannel else _flannel_gone(plan)),
         ("Calico", f"{there}pool {pool['name']} {pool['cidr']}, blocks of /{pool['block_size']}, {_ENCAPSULATION[pool['encapsulation']]}, {nat}"),
         ("Routing", "" if _returns(plan) else f"{plan['routing']['name']}: {plan['routing']['title']}"),
-        ("BGP", "" if _returns(plan) or plan["routing"]["tunnel"] else "\n".join(_bgp(plan))),
+        ("BGP", "" if _returns(plan) or plan["routing"]["tunnel"] else _bgp(plan)),
         ("Batches", _batches(plan) or f"no node is left to be {_words(plan).done}"),
     ]
 

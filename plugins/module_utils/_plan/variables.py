@@ -12,7 +12,7 @@ import difflib
 import ipaddress
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan import batches
+from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, settings
 
 Option = t.Mapping[str, t.Any]
 PREFIX = "podnet_"
@@ -103,6 +103,11 @@ def value_problems(name: str, value: t.Any, option: Option) -> list[str]:
         try:
             batches.parse_serial(value)
         except batches.InvalidSerial as exc:
+            return [str(exc)]
+    if name == "podnet_route_reflectors":
+        try:
+            settings.parse_route_reflectors(value)
+        except settings.InvalidSettings as exc:
             return [str(exc)]
     return []
 

@@ -13,6 +13,8 @@ import yaml
 from podnet_lab.ssh_keys import SshKeys
 from podnet_lab.topology import Topology
 
+PASSWORD = {"name": "bgp-password", "key": "router"}
+"""The Secret in kube-system that holds the router's password, and its key in it."""
 ANSIBLE_CFG = """\
 # Written by the lab.
 [defaults]
@@ -58,20 +60,30 @@ def inventory(topology: Topology, state: Path) -> dict[str, t.Any]:
         "podnet_bgp_as_number": topology.router.as_number,
         "podnet_bgp_peers": bgp_peers(topology),
     }
+    as_numbers = {zone.name: zone.as_number for zone in topology.zones if zone.as_number != topology.router.as_number}
+    if as_numbers:
+        variables["podnet_bgp_zone_as_numbers"] = as_numbers
     return {"all": {"vars": variables, "children": {"kube_node": {"hosts": hosts}}}}
 
 
 def bgp_peers(topology: Topology) -> list[dict[str, t.Any]]:
-    """One router address a zone; the nodes of the zone peer with it."""
-    return [
-        {
+    """One router address a zone; the nodes of the zone peer with it. Of a router in another AS, nodes of a zone hear of each other with their own
+    AS in the path.
+    """
+    peers = []
+    for zone in topology.zones:
+        peer: dict[str, t.Any] = {
             "name": f"tor-{zone.name}",
             "peer_ip": zone.router_address,
             "as_number": topology.router.as_number,
             "node_selector": f"zone == '{zone.name}'",
         }
-        for zone in topology.zones
-    ]
+        if zone.as_number != topology.router.as_number:
+            peer["num_allowed_local_as_numbers"] = 1
+        if topology.router.password:
+            peer["password"] = dict(PASSWORD)
+        peers.append(peer)
+    return peers
 
 
 def write(topology: Topology, state: Path) -> None:

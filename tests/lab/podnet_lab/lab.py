@@ -250,7 +250,7 @@ def _source_form(topology: Topology) -> dict[str, t.Any]:
     data = topology.as_dict()
     for key in ("controller_address", "controller_gateway", "control_plane_address", "dns_address"):
         del data[key]
-    data["zones"] = [{"name": z.name, "subnet": z.subnet, "nodes": [n.name for n in z.nodes]} for z in topology.zones]
+    data["zones"] = [{"name": z.name, "subnet": z.subnet, "as_number": z.as_number, "nodes": [n.name for n in z.nodes]} for z in topology.zones]
     if resolve(data, topology.name) != topology:
         raise AssertionError(f"the topology {topology.name} would be read differently from its own file")
     return data

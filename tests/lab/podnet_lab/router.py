@@ -35,7 +35,8 @@ filter to_nodes {{
 {node_subnets}  reject;
 }}
 
-template bgp node {{
+# Nodes of the router's own AS: it is a route reflector for them, and next hops stay the nodes.
+template bgp same_as {{
   local as {as_number};
   rr client;
   graceful restart on;
@@ -45,16 +46,26 @@ template bgp node {{
     next hop keep;
   }};
 }}
+
+# Nodes of another AS: the router is the next hop, unless both nodes are on one of its links.
+template bgp other_as {{
+  local as {as_number};
+  graceful restart on;
+  ipv4 {{
+    import all;
+    export filter to_nodes;
+  }};
+}}
 """
 
 NEIGHBOURS = """
 # Nodes of zone {zone}
-protocol bgp zone_{symbol} from node {{
+protocol bgp zone_{symbol} from {template} {{
   neighbor range {subnet} as {as_number};
   dynamic name "{symbol}_";
   local {address};
   passive on;
-}}
+{password}}}
 """
 
 
@@ -63,21 +74,22 @@ def configuration(topology: Topology, log: Path) -> str:
     subnets = ""
     if topology.router.exports == "pods_and_nodes":
         subnets = "".join(f"  if net = {zone.subnet} then accept;\n" for zone in topology.zones)
-    as_number = topology.router.as_number
     text = CONFIG.format(
         log=log,
         router_id=topology.zones[0].router_address,
         pods=topology.pod_cidr,
         node_subnets=subnets,
-        as_number=as_number,
+        as_number=topology.router.as_number,
     )
     for zone in topology.zones:
         text += NEIGHBOURS.format(
             zone=zone.name,
             symbol=zone.name.replace("-", "_"),
             subnet=zone.subnet,
-            as_number=as_number,
+            as_number=zone.as_number,
             address=zone.router_address,
+            template="same_as" if zone.as_number == topology.router.as_number else "other_as",
+            password=f'  password "{topology.router.password}";\n' if topology.router.password else "",
         )
     return text
 

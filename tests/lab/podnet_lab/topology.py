@@ -37,7 +37,7 @@ FIELDS = {
     "mtu",
     "router",
 }
-ZONE_FIELDS = {"name", "subnet", "nodes"}
+ZONE_FIELDS = {"name", "subnet", "nodes", "as_number"}
 FLANNEL_FIELDS = {
     "backend",
     "namespace",
@@ -47,7 +47,8 @@ FLANNEL_FIELDS = {
     "ip_masq",
     "cni_config_name",
 }
-ROUTER_FIELDS = {"exports", "as_number"}
+ROUTER_FIELDS = {"exports", "as_number", "password"}
+PASSWORD = re.compile(r"^[A-Za-z0-9-]{0,80}$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Zone:
     router_address: str
     prefix_length: int
     nodes: tuple[Node, ...]
+    as_number: int = AS_NUMBER
+    """Of its nodes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Router:
 
     exports: str
     as_number: int
+    password: str = ""
+    """Of all sessions (TCP MD5), none when empty."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,12 +171,13 @@ def resolve(data: Any, name: str | None = None, source: str = "topology") -> Top
         lab_name,
         "use at most 20 lower-case letters, digits and dashes",
     )
+    router = _router(check, top)
     mtu = check.integer(top, "mtu", 1500, 576, 9000)
     pods = check.network(top.get("pod_cidr", "10.244.0.0/16"), "pod_cidr")
     services = check.network(top.get("service_cidr", "10.96.0.0/16"), "service_cidr")
     controllers = check.network(top.get("controller_subnet", "172.30.0.0/24"), "controller_subnet")
     size = check.integer(top, "node_pod_cidr_size", 24, pods.prefixlen, 28)
-    zones = _zones(check, top, lab_name)
+    zones = _zones(check, top, lab_name, router.as_number)
     node_count = sum(len(zone.nodes) for zone in zones)
     check.require(
         2 ** (size - pods.prefixlen) >= node_count,
@@ -197,11 +203,11 @@ def resolve(data: Any, name: str | None = None, source: str = "topology") -> Top
         dns_address=str(services[10]),
         mtu=mtu,
         flannel=_flannel(check, top),
-        router=_router(check, top),
+        router=router,
     )
 
 
-def _zones(check: _Checker, top: dict[str, Any], lab_name: str) -> tuple[Zone, ...]:
+def _zones(check: _Checker, top: dict[str, Any], lab_name: str, as_number: int) -> tuple[Zone, ...]:
     entries = top.get("zones")
     check.require(isinstance(entries, list) and entries, "zones", entries, "list at least one zone")
     zones: list[Zone] = []
@@ -250,6 +256,7 @@ def _zones(check: _Checker, top: dict[str, Any], lab_name: str) -> tuple[Zone, .
                 router_address=str(subnet[ROUTER_HOST]),
                 prefix_length=subnet.prefixlen,
                 nodes=tuple(nodes),
+                as_number=check.integer(data, "as_number", as_number, 1, 2**32 - 1, field),
             )
         )
     return tuple(zones)
@@ -279,7 +286,9 @@ def _router(check: _Checker, top: dict[str, Any]) -> Router:
     data = check.mapping(top.get("router", {}), "router", ROUTER_FIELDS)
     exports = check.text(data, "exports", "pods", "router")
     check.require(exports in ROUTER_EXPORTS, "router.exports", exports, "use " + " or ".join(ROUTER_EXPORTS))
-    return Router(exports=exports, as_number=check.integer(data, "as_number", AS_NUMBER, 1, 2**32 - 1, "router"))
+    password = data.get("password", "")
+    check.require(isinstance(password, str) and PASSWORD.match(password), "router.password", password, "use at most 80 letters, digits and dashes")
+    return Router(exports=exports, as_number=check.integer(data, "as_number", AS_NUMBER, 1, 2**32 - 1, "router"), password=password)
 
 
 def _refuse_overlaps(check: _Checker, networks: list[tuple[str, ipaddress.IPv4Network]]) -> None:

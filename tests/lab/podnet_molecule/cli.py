@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("there-and-back", help="move nodes to Calico, back to Flannel, and to Calico for good")
     commands.add_parser("make-account", help="apply docs/examples/rbac.yml, and write a kubeconfig of its account")
     commands.add_parser("faults", help="inject every fault while a playbook runs")
+    commands.add_parser("restart-calico-node", help="delete calico-node's pod on a node, and wait for the next one").add_argument("node")
     load = commands.add_parser("start-load", help="apply the workloads, and start probers on all nodes and in pods")
     load.add_argument("--interval-ms", type=int, default=INTERVAL_MS, help="between two requests of a kind (default: %(default)s)")
     return top
@@ -67,6 +68,8 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
         breaking.break_twice(lab)
     elif options.command == "make-account":
         account.make(lab)
+    elif options.command == "restart-calico-node":
+        restart_calico_node(lab, options.node)
     elif options.command == "there-and-back":
         returning.there_and_back(lab)
     elif options.command == "faults":
@@ -120,3 +123,26 @@ def remove_calico_definitions(lab: Lab, seconds: float = 60.0) -> None:
             return not left and CALICO_GROUP not in [group["name"] for group in api.get("/apis")["groups"]]
 
         wait_for(f"the end of the API group {CALICO_GROUP}", seconds, gone)
+
+
+def restart_calico_node(lab: Lab, node: str, seconds: float = 90.0) -> None:
+    """Delete the pod of calico-node on a node, and wait until another one is ready."""
+    with lab.api() as api:
+
+        def pods() -> dict[str, bool]:
+            """Whether each is ready, by uid."""
+            mine = [
+                pod
+                for pod in api.items("/api/v1/namespaces/kube-system/pods")
+                if pod["metadata"].get("labels", {}).get("k8s-app") == "calico-node" and pod["spec"].get("nodeName") == node
+            ]
+            return {
+                pod["metadata"]["uid"]: any(entry["type"] == "Ready" and entry["status"] == "True" for entry in pod["status"].get("conditions", []))
+                for pod in mine
+            }
+
+        before = pods()
+        for pod in api.items("/api/v1/namespaces/kube-system/pods"):
+            if pod["metadata"]["uid"] in before:
+                api.delete(object_path({"apiVersion": "v1", "kind": "Pod", **pod}))
+        wait_for(f"another calico-node on {node}", seconds, lambda: any(ready for uid, ready in pods().items() if uid not in before))

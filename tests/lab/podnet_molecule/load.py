@@ -17,9 +17,9 @@ Load = dict[str, t.Any]
 SHOWN = 10
 
 
-def stop(lab: Lab) -> Load:
-    """Stop the probers, unless that was done, and return what they saw."""
-    path = results.folder() / "load.json"
+def stop(lab: Lab, name: str = "load") -> Load:
+    """Stop the probers, unless that was done, and return what they saw; C(name) is of a scenario that starts them more than once."""
+    path = results.folder() / f"{name}.json"
     if not path.exists():
         path.write_text(json.dumps(ProberControl(lab).stop().as_dict()), encoding="utf-8")
     return t.cast(Load, json.loads(path.read_text(encoding="utf-8")))

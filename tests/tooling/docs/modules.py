@@ -23,6 +23,7 @@ ROOMS: t.Mapping[str, tuple[str, ...]] = {
     "Act on the cluster": (
         "calico_install",
         "calico_ipam",
+        "calico_bgp_node",
         "calico_bgp_peer",
         "flannel_uninstall",
         "calico_uninstall",

@@ -10,7 +10,7 @@ import typing as t
 from tooling.docs.markup import escape
 from tooling.docs.rules import Rule, asked_after_moves, read_rules
 
-PREFLIGHT = ("flannel", "nodes", "addresses", "calico", "pods", "host", "mtu", "bgp", "routing", "access")
+PREFLIGHT = ("flannel", "nodes", "addresses", "calico", "pods", "host", "mtu", "bgp", "routing", "reflectors", "access")
 """Files of rules in the order in which preflight.py asks them."""
 ROLLBACK = ("going_back",)
 """Files of rules that only rollback.py asks."""
@@ -24,15 +24,18 @@ TITLES = {
     "rules/mtu.py": "MTU",
     "rules/bgp.py": "BGP and settings",
     "rules/routing.py": "The way to other nodes' pods",
+    "rules/reflectors.py": "Route reflectors",
     "rules/access.py": "Rights in the cluster",
     "rules/going_back.py": "Going back to Flannel",
     "routing.py": "Routes and sessions",
+    "sessions.py": "Sessions of each node",
     "gate.py": "Gates after each batch",
 }
 INTRODUCTIONS = {
     "rules/going_back.py": "Asked by the preflight of `rollback_to_flannel`, with most rules about nodes and pods above.",
     "routing.py": "Asked by the preflight, by the proof of the fabric and by every gate. "
     "[`block-route-missing`](#block-route-missing) is asked by the gates only.",
+    "sessions.py": "Asked by the preflight of the migration and by its gates, of the BIRD of each node.",
     "gate.py": "Asked of the cluster and of the nodes of the batch, again and again until all is well or `podnet_settle_seconds` are over. "
     "A blocker stops the run; nodes of earlier batches stay as they are.",
 }
@@ -55,7 +58,7 @@ be removed; the other rules of the preflight are not asked any more then.
 
 def rules() -> list[Rule]:
     """All of them, in the order of the page."""
-    return read_rules([*(f"rules/{name}.py" for name in (*PREFLIGHT, *ROLLBACK)), "routing.py", "gate.py"])
+    return read_rules([*(f"rules/{name}.py" for name in (*PREFLIGHT, *ROLLBACK)), "routing.py", "sessions.py", "gate.py"])
 
 
 def page() -> str:

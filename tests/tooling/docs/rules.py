@@ -33,6 +33,7 @@ WORDS = {
     "found['namespace']": "NAMESPACE",
     "gate.py: name": "NODE",
     "kind": "BACKEND",
+    "listed(natural({*there, *wanted}), 99)": "NAMES",
     "listed(packages)": "PACKAGES",
     "min(mtus.values())": "MTU",
     "owner['kind']": "OWNER",

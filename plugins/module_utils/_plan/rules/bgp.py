@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_bgp_peer_spec import parse_as_number, parse_peer_ip
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_selector import SelectorError, parse_selector
+from ansible_collections.podnet.cni.plugins.module_utils._plan import reflectors
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation, zone_of
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject
@@ -18,8 +19,8 @@ _PEER = "projectcalico/calico:api/pkg/apis/projectcalico/v3/bgppeer.go"
 
 
 def given_peers(situation: Situation) -> list[Facts]:
-    """The peers that the user gives, and those that the cluster has besides, in the form of the user's."""
-    given = list(situation.settings.bgp_peers)
+    """The peers that the user asks for, and those that the cluster has besides, in the form of the user's."""
+    given: list[Facts] = list(reflectors.peers(situation))
     names = {peer.get("name") for peer in given}
     existing = [
         {
@@ -29,6 +30,7 @@ def given_peers(situation: Situation) -> list[Facts]:
             "node": peer.get("node"),
             "node_selector": peer.get("nodeSelector"),
             "peer_selector": peer.get("peerSelector"),
+            "num_allowed_local_as_numbers": peer.get("numAllowedLocalASNumbers"),
         }
         for peer in (situation.calico or {}).get("bgp_peers") or []
         if peer["name"] not in names
@@ -75,8 +77,8 @@ def none_given(situation: Situation) -> t.Iterator[Finding]:
             "podnet_bgp_peers",
             "It is empty, and the cluster has no BGPPeer.",
             "Routers learn by BGP which node has which block. Without a session no other node would reach pods that have moved.",
-            "Give podnet_bgp_peers: a list of {name, peer_ip, as_number, node_selector}, one for each router. Without such routers choose another "
-            "podnet_calico_routing.",
+            "Give podnet_bgp_peers: a list of {name, peer_ip, as_number, node_selector}, one for each router. Nodes that reach each other without a "
+            "router between them can do with podnet_route_reflectors: auto. Without such routers choose another podnet_calico_routing.",
             _PEER,
         )
 
@@ -88,6 +90,15 @@ def invalid(situation: Situation) -> t.Iterator[Finding]:
         parse_as_number(situation.settings.as_number)
     except ValueError as exc:
         problems.append(("podnet_bgp_as_number", f"'{situation.settings.as_number}' {exc}."))
+    zones = {zone_of(node) for node in situation.cluster_nodes}
+    for zone, number in situation.settings.zone_as_numbers.items():
+        subject = "podnet_bgp_zone_as_numbers"
+        if zone not in zones:
+            problems.append((subject, f"No node is in zone '{zone}'; there are {listed(natural(zones - {''})) or 'no zones'}."))
+        try:
+            parse_as_number(number)
+        except ValueError as exc:
+            problems.append((subject, f"'{number}' of zone {zone} {exc}."))
     names: set[str] = set()
     for position, peer in enumerate(situation.settings.bgp_peers):
         subject = f"BGPPeer {peer.get('name') or f'number {position + 1} of podnet_bgp_peers'}"
@@ -105,7 +116,7 @@ def invalid(situation: Situation) -> t.Iterator[Finding]:
             subject,
             evidence,
             "Calico would not accept it, or would read it as something else.",
-            "Correct it in podnet_bgp_peers or podnet_bgp_as_number.",
+            "Correct it in podnet_bgp_peers, podnet_bgp_as_number or podnet_bgp_zone_as_numbers.",
             _PEER,
         )
 
@@ -134,7 +145,7 @@ def _selections(situation: Situation) -> t.Iterator[tuple[Facts, list[str]]]:
     """Peers that can be read, with the nodes that they are for."""
     for peer in given_peers(situation):
         try:
-            yield peer, selected(peer, situation.cluster_nodes)
+            yield peer, selected(peer, reflectors.labelled(situation))
         except SelectorError:
             continue
 
@@ -149,7 +160,7 @@ def matches_nothing(situation: Situation) -> t.Iterator[Finding]:
             )
             yield Finding(
                 "bgp-peer-without-node",
-                BLOCKER if peer in situation.settings.bgp_peers else WARNING,
+                BLOCKER if peer.get("name") in {given.get("name") for given in situation.settings.bgp_peers} else WARNING,
                 f"BGPPeer {peer.get('name')}",
                 f"{wanted} matches none of {count(len(situation.cluster_nodes), 'node')}"
                 + (f" (labels: {listed(labels, 6)})." if labels and not peer.get("node") else "."),
@@ -202,4 +213,42 @@ def peer_is_a_node(situation: Situation) -> t.Iterator[Finding]:
             )
 
 
-RULES = (method, none_given, invalid, matches_nothing, nodes_without, peer_is_a_node)
+def own_number_in_path(situation: Situation) -> t.Iterator[Finding]:
+    """Nodes of one AS that hear of each other through a router of another AS, and drop what they hear."""
+    if not situation.to_move or reflectors.chosen(situation):
+        return
+    numbers = {node["name"]: _number(reflectors.as_number_of(situation, node)) for node in situation.cluster_nodes}
+    outside: dict[str, set[str]] = {}
+    inside: set[str] = set()
+    for peer, names in _selections(situation):
+        number = _number(peer.get("as_number"))
+        for name in names:
+            if number is None or number == numbers[name] or peer.get("num_allowed_local_as_numbers") or peer.get("peer_selector"):
+                inside.add(name)
+            else:
+                outside.setdefault(name, set()).add(str(peer.get("name")))
+    deaf = natural(name for name in outside if name not in inside)
+    alike = [name for name in deaf if any(numbers[other] == numbers[name] for other in numbers if other != name)]
+    if alike:
+        yield Finding(
+            "bgp-own-as-in-path",
+            WARNING,
+            node_subject(alike),
+            f"AS {listed(natural({str(numbers[name]) for name in alike}))} is that of other nodes too, and what brings the routes to their pods is "
+            f"outside of it: {listed(natural({peer for name in alike for peer in outside[name]}))}.",
+            "BIRD drops routes with its own AS in the path, and a router of another AS sends such routes, unless it takes the AS out (as-override).",
+            "Give these peers num_allowed_local_as_numbers: 1, or give each zone its AS (podnet_bgp_zone_as_numbers), or let nodes of one AS hear of "
+            "each other by podnet_route_reflectors. Leave it if the router overrides: the fabric is proved before the first pod moves.",
+            "projectcalico/calico:confd/etc/calico/confd/templates/bird.cfg.template",
+        )
+
+
+def _number(value: t.Any) -> int | None:
+    """An AS number, None for a value that is none."""
+    try:
+        return parse_as_number(value)
+    except ValueError:
+        return None
+
+
+RULES = (method, none_given, invalid, matches_nothing, nodes_without, own_number_in_path, peer_is_a_node)

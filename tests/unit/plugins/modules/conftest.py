@@ -12,6 +12,7 @@ from ansible_collections.podnet.cni.tests.unit.fakes.kube import FakeKube
 
 WORKERS = (
     ("calico_bgp_peer", "Peer", "run"),
+    ("calico_bgp_node", "Nodes", "run"),
     ("calico_fabric_probe", "Probe", "present"),
     ("calico_fabric_probe", "Probe", "probed"),
     ("calico_fabric_probe", "Probe", "absent"),

@@ -69,6 +69,7 @@ class Case(t.NamedTuple):
 
 
 CASES = [
+    Case("calico_bgp_node", {"nodes": [{"name": "n1", "cluster_id": "244.0.0.1"}, {"name": "n2", "as_number": 65000}]}),
     Case("calico_bgp_peer", PEER),
     Case("calico_bgp_peer", {**PEER, "wait": True}),
     Case(
@@ -120,6 +121,8 @@ def test_what_the_api_refuses_is_a_message(kube, call, case):
 @pytest.mark.parametrize(
     ("module", "options", "words"),
     [
+        ("calico_bgp_node", {"nodes": [{"name": "n1"}]}, "nodes[0]: 'n1' has no settings"),
+        ("calico_bgp_node", {"nodes": [{"name": "n7", "as_number": 65000}]}, "nodes: 'n7' is no node of the cluster"),
         ("calico_bgp_peer", {**PEER, "peer_ip": "router"}, "peer_ip: 'router'"),
         ("calico_bgp_peer", {**PEER, "state": "absent", "wait": True}, "wait: 'true' has no meaning with state=absent"),
         ("calico_bgp_peer", {**PEER, "wait_timeout": 0}, "wait_timeout: 0.0 is not a duration"),

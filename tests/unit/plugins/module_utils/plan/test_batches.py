@@ -120,6 +120,17 @@ def test_batches_of_the_plan_are_those_of_the_play(names, serial):
     assert batches.split(names, serial) == batches_of_ansible(names, serial)
 
 
+@given(NAMES, SERIALS, st.data())
+def test_no_batch_holds_all_that_are_to_be_apart_and_the_play_has_the_same(names, serial, data):
+    apart = data.draw(st.sets(st.sampled_from(names), max_size=3)) if names else set()
+    parts = batches.split(names, serial, apart)
+    assert [name for part in parts for name in part] == names
+    assert all(parts)
+    assert len(apart) < 2 or not any(apart <= set(part) for part in parts)
+    if parts:
+        assert batches_of_ansible(names, [len(part) for part in parts]) == parts
+
+
 def test_the_default_begins_with_one_node():
     names = [f"n{number}" for number in range(1, 31)]
     assert [len(part) for part in batches.split(names, batches.DEFAULT)] == [1, 3, 7, 7, 7, 5]

@@ -10,7 +10,19 @@ import typing as t
 import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._plan import modes, plan, preflight, texts
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, addresses, bgp, calico, flannel, host, mtu, nodes, pods, routing
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import (
+    access,
+    addresses,
+    bgp,
+    calico,
+    flannel,
+    host,
+    mtu,
+    nodes,
+    pods,
+    reflectors,
+    routing,
+)
 from ansible_collections.podnet.cni.tests.unit.fixtures.facts import POOL, Lab, moved_lab
 
 HARMLESS = {"workload-single-replica", "mtu-grows", "routing-recommended"}
@@ -188,6 +200,18 @@ def only_node(lab):
     lab.cluster["pods"] = [pod for pod in lab.cluster["pods"] if pod["node"] == "n1"]
     lab.nodes = {"n1": lab.nodes["n1"]}
     lab.settings["hosts"] = {"n1": "n1"}
+
+
+CLUSTER_ID = "projectcalico.org/RouteReflectorClusterID"
+
+
+def reflects(name):
+    return lambda lab: lab.node(name)["labels"].update({"podnet.cni/route-reflector": "true"})
+
+
+def only_one_ready(lab):
+    for name in ("n2", "n3"):
+        lab.node(name)["ready"] = False
 
 
 CASES = [
@@ -725,6 +749,113 @@ CASES = [
     Case(
         routing.recommended, lambda lab: None, "routing-recommended", "info", "podnet_calico_routing", "3 nodes in 2 subnets: 172.30.1.0/24 (1 node)"
     ),
+    Case(
+        bgp.invalid,
+        set_settings(zone_as_numbers={"c": 65003}),
+        "bgp-peer-invalid",
+        "blocker",
+        "podnet_bgp_zone_as_numbers",
+        "No node is in zone 'c'; there are a, b.",
+    ),
+    Case(bgp.invalid, set_settings(zone_as_numbers={"a": 0}), "bgp-peer-invalid", "blocker", "podnet_bgp_zone_as_numbers", "'0' of zone a is not in"),
+    Case(
+        bgp.own_number_in_path,
+        set_settings(as_number=65000),
+        "bgp-own-as-in-path",
+        "warning",
+        "nodes n1, n2, n3",
+        "AS 65000 is that of other nodes too, and what brings the routes to their pods is outside of it: tor-a, tor-b.",
+    ),
+    Case(
+        bgp.own_number_in_path,
+        set_settings(zone_as_numbers={"a": 65001, "b": 65002}),
+        "bgp-own-as-in-path",
+        "warning",
+        "nodes n2, n3",
+        "AS 65002 is that of other nodes too",
+    ),
+    # Route reflectors
+    Case(
+        reflectors.other_routing,
+        set_settings(route_reflectors="auto", routing="vxlan"),
+        "reflectors-need-bgp",
+        "blocker",
+        "podnet_route_reflectors",
+        "It is set, and the way of routing is vxlan.",
+    ),
+    Case(
+        reflectors.unusable,
+        all_of(set_settings(route_reflectors=["n1", "n9", "n1", "n2"]), set_node("n2", ready=False)),
+        "reflectors-unusable",
+        "blocker",
+        "podnet_route_reflectors",
+        "n9 is no node of the cluster, n1 is named twice, n2 is not Ready.",
+    ),
+    Case(
+        reflectors.unusable,
+        all_of(set_settings(route_reflectors=["n1", "n2"]), set_node("n2", operating_system="windows")),
+        "reflectors-unusable",
+        "blocker",
+        "podnet_route_reflectors",
+        "n2 does not run Linux.",
+    ),
+    Case(
+        reflectors.too_few,
+        set_settings(route_reflectors="n2"),
+        "reflectors-too-few",
+        "blocker",
+        "podnet_route_reflectors",
+        "1 route reflector (n2), of 3 nodes that can be one.",
+    ),
+    Case(
+        reflectors.too_few,
+        all_of(set_settings(route_reflectors="auto"), only_one_ready),
+        "reflectors-too-few",
+        "blocker",
+        "podnet_route_reflectors",
+        "1 route reflector (n1), of 1 node that can be one.",
+    ),
+    Case(
+        reflectors.one_zone,
+        set_settings(route_reflectors=["n2", "n3"]),
+        "reflectors-one-zone",
+        "warning",
+        "nodes n2, n3",
+        "All route reflectors are in zone b, and the nodes in 2 zones.",
+    ),
+    Case(
+        reflectors.need_routers,
+        set_settings(route_reflectors="auto", bgp_peers=[]),
+        "reflectors-need-routers",
+        "blocker",
+        "nodes n1, n2, n3",
+        "n1 reaches n2 by 172.30.1.1, n2 reaches n1 by 172.30.2.1, n3 reaches n1 by 172.30.2.1, and podnet_bgp_peers names no router.",
+    ),
+    Case(
+        reflectors.several_as_numbers,
+        set_settings(route_reflectors="auto", zone_as_numbers={"b": 65002}),
+        "reflectors-several-as",
+        "blocker",
+        "podnet_route_reflectors",
+        "The nodes have 2 AS numbers: n1: 64512, n2: 65002, n3: 65002.",
+    ),
+    Case(
+        reflectors.changed,
+        all_of(set_settings(route_reflectors=["n1", "n2"]), reflects("n1"), reflects("n3")),
+        "reflectors-changed",
+        "blocker",
+        "node n3",
+        "An earlier run has made 1 route reflector that podnet_route_reflectors leaves out (n1, n2).",
+    ),
+    Case(reflectors.changed, all_of(reflects("n1"), reflects("n3")), "reflectors-changed", "blocker", "nodes n1, n3", "leaves out (off)."),
+    Case(
+        reflectors.foreign,
+        all_of(set_settings(route_reflectors="auto"), lambda lab: lab.node("n2")["annotations"].update({CLUSTER_ID: "1.0.0.1"})),
+        "reflectors-foreign",
+        "blocker",
+        "node n2",
+        "set by somebody else (n2: 1.0.0.1)",
+    ),
 ]
 
 
@@ -1041,3 +1172,38 @@ def test_a_finished_cluster_of_another_mode_is_left_alone():
     lab = moved_lab(routing="cross_subnet")
     assert [finding.id for finding in preflight.preflight(lab.situation)] == ["routing-changes"]
     assert preflight.preflight(lab.remove_flannel().finish().situation) == []
+
+
+def test_reflectors_serve_all_nodes_of_one_subnet_without_a_router():
+    lab = Lab(bgp_peers=[], route_reflectors="auto")
+    for facts in lab.nodes.values():
+        facts["routes"] = [entry for entry in facts["routes"] if entry["destination"] != "0.0.0.0/0"]
+    found = {finding.id for finding in preflight.preflight(lab.situation)}
+    assert found == {finding.id for finding in preflight.preflight(Lab().situation)}
+
+
+def test_a_router_that_the_cluster_has_already_counts_for_reflectors():
+    lab = Lab(bgp_peers=[], route_reflectors="auto")
+    lab.calico["bgp_peers"] = [{"name": "tor", "peerIP": "172.30.1.1", "asNumber": 64512}]
+    assert list(reflectors.need_routers(lab.situation)) == []
+
+
+@pytest.mark.parametrize("change", [{"num_allowed_local_as_numbers": 1}, {"as_number": 65000}])
+def test_an_as_that_may_come_back_or_that_the_router_has_too_is_no_loop(change):
+    lab = Lab(as_number=65000)
+    for peer in lab.settings["bgp_peers"]:
+        peer.update(change)
+    assert list(bgp.own_number_in_path(lab.situation)) == []
+
+
+def test_reflectors_bring_the_routes_that_a_router_of_another_as_does_not():
+    lab = Lab(as_number=65000, route_reflectors="auto")
+    assert list(bgp.own_number_in_path(lab.situation)) == []
+
+
+def test_a_selector_of_the_label_finds_the_nodes_that_are_going_to_have_it():
+    lab = Lab(route_reflectors="auto")
+    lab.settings["bgp_peers"][1]["node_selector"] = "zone == 'b' && has(podnet.cni/route-reflector)"
+    assert list(bgp.matches_nothing(lab.situation)) == []
+    lab.settings["route_reflectors"] = "off"
+    assert [finding.severity for finding in bgp.matches_nothing(lab.situation)] == ["blocker"]
