@@ -21,6 +21,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import (
     pods,
     reflectors,
     routing,
+    untried,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._plan.sessions import session_findings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
@@ -38,6 +39,7 @@ BEFORE_MOVES: tuple[Rule, ...] = (
     *bgp.RULES,
     *routing.RULES,
     *reflectors.RULES,
+    *untried.RULES,
     *access.RULES,
 )
 """Asked while a node is still to be moved."""

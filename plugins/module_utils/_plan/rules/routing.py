@@ -27,18 +27,18 @@ STRICT_CLOUDS = {"azure": "Azure", "gce": "Google Cloud", "openstack": "OpenStac
 _FELIX = "projectcalico/calico:api/pkg/apis/projectcalico/v3/felixconfig.go"
 
 
-def not_proved(situation: Situation) -> t.Iterator[Finding]:
-    """A mode that does not exist, or has not moved a cluster in the lab yet."""
+def unknown(situation: Situation) -> t.Iterator[Finding]:
+    """A mode that does not exist."""
     chosen = situation.settings.routing
-    if chosen not in modes.PROVED:
+    if chosen not in modes.MODES:
         yield Finding(
-            "routing-not-proved",
+            "routing-unknown",
             BLOCKER,
             VARIABLE,
             f"It is '{chosen}'.",
-            "Only modes that have moved a whole cluster under load in the lab are carried out.",
-            f"Use {listed(modes.PROVED)}.",
-            "podnet.cni:docs/results.md",
+            "There is no such mode.",
+            f"Use {listed(modes.MODES)}.",
+            "podnet.cni:docs/migrate_to_calico.md",
         )
 
 
@@ -325,7 +325,10 @@ def recommended(situation: Situation) -> t.Iterator[Finding]:
         why += f" Pods have MTU {min(mtus.values()) - (VXLAN_OVERHEAD if best.tunnel else 0)} then."
     remedy = f"Nothing to do: podnet_calico_routing is {chosen.name}."
     if best.name not in modes.PROVED:
-        remedy = f"{best.name} has not moved a whole cluster in the lab, so that this version does not carry it out. It knows {listed(modes.PROVED)}."
+        remedy = (
+            f"{best.name} has not moved a whole cluster in the lab, so that it takes podnet_allow_untried=true; without it there is "
+            f"{listed(modes.PROVED)}."
+        )
     elif chosen.name != best.name:
         remedy = f"podnet_calico_routing is {chosen.name}, which adds {_costs(chosen)}. Set it to {best.name} unless you have a reason for it."
     yield Finding(
@@ -341,7 +344,7 @@ def recommended(situation: Situation) -> t.Iterator[Finding]:
 
 
 RULES = (
-    not_proved,
+    unknown,
     changes,
     mesh_over_routers,
     mesh_too_large,

@@ -22,6 +22,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import (
     pods,
     reflectors,
     routing,
+    untried,
 )
 from ansible_collections.podnet.cni.tests.unit.fixtures.facts import POOL, Lab, moved_lab
 
@@ -671,7 +672,23 @@ CASES = [
     Case(bgp.peer_is_a_node, peers((0, {"peer_ip": "172.30.2.12"})), "bgp-peer-address", "warning", "BGPPeer tor-a", "the address of node n2"),
     Case(bgp.peer_is_a_node, peers((0, {"peer_ip": "10.244.0.1"})), "bgp-peer-address", "blocker", "BGPPeer tor-a", "inside the pod network"),
     # The way to other nodes' pods
-    Case(routing.not_proved, set_settings(routing="ipip"), "routing-not-proved", "blocker", "podnet_calico_routing", "It is 'ipip'."),
+    Case(routing.unknown, set_settings(routing="ipip"), "routing-unknown", "blocker", "podnet_calico_routing", "It is 'ipip'."),
+    Case(
+        untried.untried,
+        set_settings(routing="vxlan", route_reflectors="auto", zone_as_numbers={"a": 65001}),
+        "setting-untried",
+        "blocker",
+        "podnet_calico_routing, podnet_route_reflectors, podnet_bgp_zone_as_numbers",
+        "Set to vxlan, auto, {'a': 65001}.",
+    ),
+    Case(
+        untried.untried,
+        set_settings(route_reflectors="auto", allow_untried=True),
+        "setting-untried",
+        "warning",
+        "podnet_route_reflectors",
+        "Set to auto.",
+    ),
     Case(
         routing.changes,
         all_of(lambda lab: lab.install_calico().move("n1"), set_settings(routing="cross_subnet")),
