@@ -16,8 +16,8 @@ demo: ## Move a real cluster from Flannel to Calico under load, and report (opti
 test: ## Run all checks: lint, sanity, unit, molecule
 	@$(TOOL).check
 
-test-faults: ## Run the scenarios that are too long for every run: rollback, routing, faults
-	@$(TOOL).launch tooling.molecule rollback routing_cross_subnet routing_vxlan routing_bgp_mesh faults
+test-faults: ## Run the scenarios that are too long for every run: rollback, faults
+	@$(TOOL).launch tooling.molecule rollback faults
 
 lint: ## Run linters, type checks and the checks of the documentation
 	@$(TOOL).check lint
