@@ -56,7 +56,6 @@ WORDS = {
     "routing.py: remedy": "What to do is told with the finding",
     "routing.py: why": "Which mode suits the cluster, why, and how many bytes it saves, is told with the finding",
     "situation.mode.name": "MODE",
-    "smallest": "N",
     "there": "MODE",
     "situation.settings.host_of(names[0])": "HOST",
     "suggestion": "N",

@@ -136,9 +136,8 @@ def tunnel_mtu(situation: Situation) -> t.Iterator[Finding]:
             VARIABLE,
             f"It is '{situation.mode.name}', which adds {VXLAN_OVERHEAD} bytes. Links of the nodes: {per_node(mtus)}; pods: "
             f"{per_node(pods) or 'not known'}.",
-            f"Packets of pods would have up to {largest} bytes, with the tunnel {largest + VXLAN_OVERHEAD}; the smallest link takes {smallest}. "
-            "Full packets "
-            "would be fragmented or lost, small ones would pass.",
+            "With the bytes of the tunnel, full packets of pods would not fit into the smallest link. They would be fragmented or lost; small ones "
+            "would pass.",
             "Give all links the same MTU, and restart flanneld so that its device has 50 bytes less; or set podnet_calico_routing to a mode "
             "without a "
             "tunnel.",

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.podnet.cni.plugins.module_utils._plan import modes, reflectors
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
-from ansible_collections.podnet.cni.plugins.module_utils._plan.words import listed
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import listed, per_node
 
 
 def untried(situation: Situation) -> t.Iterator[Finding]:
@@ -19,7 +19,7 @@ def untried(situation: Situation) -> t.Iterator[Finding]:
     chosen = {
         "podnet_calico_routing": settings.routing if settings.routing in modes.MODES and settings.routing not in modes.PROVED else None,
         "podnet_route_reflectors": settings.route_reflectors if reflectors.is_wanted(situation) else None,
-        "podnet_bgp_zone_as_numbers": settings.zone_as_numbers or None,
+        "podnet_bgp_zone_as_numbers": per_node(settings.zone_as_numbers) or None,
     }
     names = [name for name, value in chosen.items() if value is not None]
     if situation.to_move and names:
