@@ -28,7 +28,8 @@ def document(results: dict[str, t.Any]) -> None:
     """Put the results of some cases into the page's data, in place of those from before."""
     before = json.loads(DOCUMENT.read_text(encoding="utf-8"))["cases"] if DOCUMENT.exists() else []
     records = {record["id"]: record for record in [*before, *results["cases"]]}
-    cases = [records[case.id] for case in catalogue.CASES if case.id in records]
+    order = [case.id for case in catalogue.CASES]
+    cases = sorted(records.values(), key=lambda record: order.index(record["id"]) if record["id"] in order else len(order))
     DOCUMENT.write_text(json.dumps({"about": results["about"], "cases": cases}, indent=2) + "\n", encoding="utf-8")
 
 
