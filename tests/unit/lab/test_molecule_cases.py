@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from podnet_vm import catalogue
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
-READERS = {"cni_facts", "cni_probe", "cni_show", "kernel_check"}
+READERS = {"cni_facts", "cni_probe", "cni_show", "kernel_check", "kernel_state", "node_ready"}
 # Nothing brings Flannel back once they have run: the scenario migrate runs them by the playbook, and checks the result.
 RUN_BY_THE_PLAYBOOK = {"calico_uninstall", "flannel_remove", "flannel_uninstall"}
 # It has nothing to put back before the migration, and afterwards would put it back for real.
 ONLY_FORETOLD = {"flannel_restore"}
+# The lab's nodes are containers, which have no kernel of their own: the virtual machine runs them by the playbook, and looks at the result.
+RUN_ON_THE_MACHINE = {"kernel_boot", "kernel_install"}
 
 
 def cases() -> list[dict[str, t.Any]]:
@@ -48,6 +51,10 @@ def test_check_mode_and_second_run(module):
         assert {"preview", "steady"} <= kinds(module)
     elif module in ONLY_FORETOLD:
         assert "preview" in kinds(module)
+    elif module in RUN_ON_THE_MACHINE:
+        tasks = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "roles" / "kernel_upgrade" / "tasks").glob("*.yml"))
+        assert f"podnet.cni.{module}:" in tasks
+        assert {case.id for case in catalogue.CASES if case.playbook == catalogue.UPGRADE} >= {"upgrade", "again"}
     else:
         assert "change" in kinds(module)
 
