@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from podnet_vm import catalogue
 
 ROOT = Path(__file__).resolve().parents[3]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
@@ -18,9 +19,8 @@ READERS = {"cni_facts", "cni_probe", "cni_show", "kernel_check", "kernel_state",
 RUN_BY_THE_PLAYBOOK = {"calico_uninstall", "flannel_remove", "flannel_uninstall"}
 # It has nothing to put back before the migration, and afterwards would put it back for real.
 ONLY_FORETOLD = {"flannel_restore"}
-
-# A node of the lab is a container, which has no kernel of its own: a virtual machine is where they change something (make test-vm).
-ON_MACHINES = {"kernel_boot", "kernel_install"}
+# The lab's nodes are containers, which have no kernel of their own: the virtual machine runs them by the playbook, and looks at the result.
+RUN_ON_THE_MACHINE = {"kernel_boot", "kernel_install"}
 
 
 def cases() -> list[dict[str, t.Any]]:
@@ -51,8 +51,10 @@ def test_check_mode_and_second_run(module):
         assert {"preview", "steady"} <= kinds(module)
     elif module in ONLY_FORETOLD:
         assert "preview" in kinds(module)
-    elif module in ON_MACHINES:
-        assert kinds(module) == {"refusal"}
+    elif module in RUN_ON_THE_MACHINE:
+        tasks = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "roles" / "kernel_upgrade" / "tasks").glob("*.yml"))
+        assert f"podnet.cni.{module}:" in tasks
+        assert {case.id for case in catalogue.CASES if case.playbook == catalogue.UPGRADE} >= {"upgrade", "again"}
     else:
         assert "change" in kinds(module)
 
