@@ -49,7 +49,7 @@ def cells(record: t.Mapping[str, t.Any]) -> list[str]:
     found = [*addresses["twice"], *addresses["against_ipam"]]
     return [
         record["title"],
-        f"{record['point'].capitalize()}. {record['how']}",
+        f"{record['point'][:1].upper()}{record['point'][1:]}. {record['how']}",
         record["expected"],
         happened(record),
         f"{requests['failed']} ({requests['first_moments']}) of {requests['requests']}",
