@@ -71,10 +71,15 @@ def mirror_of(targets: str) -> str | None:
 
 
 def mirror() -> str:
-    """Where apt gets Debian from: C(PODNET_DEBIAN_MIRROR), what it is configured with, or the usual place."""
+    """Where apt gets Debian from: C(PODNET_DEBIAN_MIRROR), or what it is configured with.
+
+    :raises NotHere: when neither tells.
+    """
     command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)", "Created-By: Packages"]
     told = os.environ.get("PODNET_DEBIAN_MIRROR") or mirror_of(_run(command).stdout)
-    return told or "http://deb.debian.org/debian/"
+    if not told:
+        raise NotHere("apt does not know a mirror of Debian (no lists, or another distribution): run apt-get update, or give PODNET_DEBIAN_MIRROR")
+    return told
 
 
 def _check_machine(version: tuple[int, int]) -> None:
