@@ -71,14 +71,17 @@ def mirror_of(targets: str) -> str | None:
 
 
 def mirror() -> str:
-    """Where apt gets Debian from: C(PODNET_DEBIAN_MIRROR), or what it is configured with.
+    """Where apt gets Debian from: C(PODNET_DEBIAN_MIRROR), or what it is configured with, which it knows once it has lists.
 
     :raises NotHere: when neither tells.
     """
     command = ["apt-get", "indextargets", "--format", "$(ORIGIN) $(COMPONENT) $(CODENAME) $(REPO_URI)", "Created-By: Packages"]
     told = os.environ.get("PODNET_DEBIAN_MIRROR") or mirror_of(_run(command).stdout)
     if not told:
-        raise NotHere("apt does not know a mirror of Debian (no lists, or another distribution): run apt-get update, or give PODNET_DEBIAN_MIRROR")
+        _run(["apt-get", "update", "-qq"])
+        told = mirror_of(_run(command).stdout)
+    if not told:
+        raise NotHere("apt does not know a mirror of Debian: give one with PODNET_DEBIAN_MIRROR")
     return told
 
 
