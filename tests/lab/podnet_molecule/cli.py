@@ -92,8 +92,12 @@ def apply(lab: Lab, manifest: Path, seconds: float = 60.0) -> None:
 
 
 def is_ready(api: ClusterApi, path: str) -> bool:
-    """Whether a workload has as many ready pods as it wants."""
-    wanted, ready = workloads.pod_counts(api.get(path))
+    """Whether a workload has as many ready pods as it wants; a DaemonSet whose selector leaves out every node wants none."""
+    item = api.get(path)
+    status, generation = item.get("status", {}), item["metadata"]["generation"]
+    if status.get("desiredNumberScheduled") == 0 and status.get("observedGeneration", 0) >= generation:
+        return bool(item["spec"]["template"]["spec"].get("nodeSelector"))
+    wanted, ready = workloads.pod_counts(item)
     return ready is not None and ready >= wanted
 
 
