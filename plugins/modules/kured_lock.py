@@ -28,7 +28,7 @@ attributes:
   idempotent:
     support: full
     details:
-      - Taking a lock again that O(owner) has renews it, which is not counted as a change.
+      - Taking a lock again that O(owner) has renews it once half of its time is over, which is not counted as a change.
   platform:
     support: full
     platforms: posix
@@ -146,6 +146,8 @@ class Keeper:
         while True:
             held = kured.holders(place.value, self.now())
             others = [item for item in held if not kured.is_ours(item, self.params["owner"])]
+            if held and not others and self._lasts(held):
+                return False, time.monotonic() - since
             if not others:
                 try:
                     self._write(place, kured.lock_text(self.params["owner"], self.params["ttl_seconds"], self.now(), place.value))
@@ -161,6 +163,11 @@ class Keeper:
                 )
             self.sleep(POLL_SECONDS)
             place = self._read(place)
+
+    def _lasts(self, held: t.Sequence[kured.Held]) -> bool:
+        """Whether more than half of the time of this run's lock is left, so that it need not be renewed yet."""
+        soon = self.now() + datetime.timedelta(seconds=self.params["ttl_seconds"] / 2)
+        return all(not item.expires or datetime.datetime.fromisoformat(item.expires) > soon for item in held)
 
     def _unlock(self, place: kured.Kured) -> bool:
         """Give it up if it is this run's."""
