@@ -13,12 +13,14 @@ from ansible_collections.podnet.cni.plugins.modules import cni_facts
 
 PLAYBOOKS = Path(cni_facts.__file__).resolve().parents[2] / "playbooks"
 ON_EVERY_NODE = "preflight_node | list"
-PROVED_ELSEWHERE = ("podnet_fabric_proved", "podnet_tunnel_prepared")
-"""Their plays are judged by those of C(Beside | Decide) and C(Beside | Install Calico beside Flannel)."""
+PROVED_ELSEWHERE = "podnet_fabric_proved"
+"""Its play is judged by that of C(Beside | Decide)."""
+BEFORE_MOVES = "prepared"
+"""What is failed then, C(Beside | Decide) takes back and ends the run for."""
 
 
 def is_judged_elsewhere(play):
-    return any(values_of(play, fact) for fact in PROVED_ELSEWHERE)
+    return bool(values_of(play, PROVED_ELSEWHERE))
 
 
 def plays_of(name):
@@ -34,7 +36,7 @@ def values_of(data, key):
     return []
 
 
-@pytest.mark.parametrize(("name", "stages"), [("migrate_to_calico.yml", 3), ("rollback_to_flannel.yml", 4)])
+@pytest.mark.parametrize(("name", "stages"), [("migrate_to_calico.yml", 4), ("rollback_to_flannel.yml", 4)])
 def test_what_every_node_passes_is_counted_by_the_next_play(name, stages):
     plays = plays_of(name)
     judged = [(play, after) for play, after in zip(plays, plays[1:]) if ON_EVERY_NODE in play["hosts"] and not is_judged_elsewhere(play)]
@@ -43,7 +45,11 @@ def test_what_every_node_passes_is_counted_by_the_next_play(name, stages):
         (stage,) = values_of(play, "podnet_passed")
         assert values_of(after, "gate_stage") == [stage], play["name"]
         assert "localhost" in after["hosts"]
-        assert [task["ansible.builtin.import_role"]["tasks_from"] for task in values_of(after, "rescue")[0]] == ["stop"]
+        (rescue,) = values_of(after, "rescue")
+        if stage == BEFORE_MOVES:
+            assert values_of(rescue, "podnet_beside_failed")
+        else:
+            assert [task["ansible.builtin.import_role"]["tasks_from"] for task in rescue] == ["stop"]
 
 
 @pytest.mark.parametrize("name", ["migrate_to_calico.yml", "rollback_to_flannel.yml"])
