@@ -40,8 +40,8 @@ options:
       - V(split) leads connections that begin from now on by O(ways), or by C(main) without them, and all others by the copy, which must be
         there.
       - V(moved) leads all packets by O(ways), and removes the copy.
-      - V(cleaned) leaves all that as it is, and removes routes from C(main) that Felix has left there when it was started without VXLAN, as BIRD makes
-        no route where there is one. Nothing is removed as long as the device C(vxlan.calico) is there.
+      - V(cleaned) leaves all that as it is, and removes routes from C(main) that Felix has left there when it was started without VXLAN, as
+        BIRD makes no route where there is one. Nothing is removed as long as the device C(vxlan.calico) is there.
       - V(absent) leads all packets by C(main) again, and removes everything of this module.
     type: str
     choices: [kept, split, moved, cleaned, absent]

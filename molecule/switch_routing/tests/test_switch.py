@@ -31,7 +31,10 @@ def to_other_nodes(lab: Lab, node: Record) -> list[Record]:
     return [
         route
         for route in node["routes"]
-        if route.get("table", "main") == "main" and route.get("gateway") and route["dst"] != "default" and ipaddress.ip_network(route["dst"]).subnet_of(pods)
+        if route.get("table", "main") == "main"
+        and route.get("gateway")
+        and route["dst"] != "default"
+        and ipaddress.ip_network(route["dst"]).subnet_of(pods)
     ]
 
 

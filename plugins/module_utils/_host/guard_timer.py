@@ -39,7 +39,8 @@ nft delete table ip {nft_table} 2>/dev/null
 for table in {old} {new}; do
   ip -4 route flush table "$table" 2>/dev/null
 done
-echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) the guard was not taken away in time: main leads all packets again; without a route:${{missing:- none}}" | tee -a {log}
+said="the guard was not taken away in time: main leads all packets again; without a route:${{missing:- none}}"
+echo "$(date -u +%Y-%m-%dT%H:%M:%SZ) $said" | tee -a {log}
 rm -f -- {script}
 """
 

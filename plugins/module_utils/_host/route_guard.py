@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routing tables of our own that lead packets to other nodes' pods while Calico takes its routes away and makes others.
 
-Two tables, each behind a rule that comes before the table C(main): the first one keeps the present way, the second one has a new way that is not in
-C(main) yet. The first rule passes over packets with a mark. Marked are connections that begin after the marking was turned on, so that those that were
-there keep their way until they end: the kernel ends a masqueraded connection when the interface that it goes out of changes (nf_nat_oif_changed in
-torvalds/linux:net/netfilter/nf_nat_core.c). Neither Felix nor BIRD looks at tables other than C(main).
+Two tables, each behind a rule that comes before the table C(main): the first one keeps the present way, the second one has a new way that is
+not in C(main) yet. The first rule passes over packets with a mark. Marked are connections that begin after the marking was turned on, so that
+those that were there keep their way until they end: the kernel ends a masqueraded connection when the interface that it goes out of changes
+(nf_nat_oif_changed in torvalds/linux:net/netfilter/nf_nat_core.c). Neither Felix nor BIRD looks at tables other than C(main).
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def present_ways(network: ipaddress.IPv4Network) -> Ways:
     """How main leads to addresses of the network that are not on this node."""
     found = ways_of(_json(["ip", "-json", "-details", "-4", "route", "show", "table", "main"]))
     return {
-        destination: words for destination, words in found.items() if "via " in words and ipaddress.ip_network(destination).subnet_of(network)  # type: ignore[arg-type]
+        destination: words
+        for destination, words in found.items()
+        if "via " in words and ipaddress.ip_network(destination).subnet_of(network)  # type: ignore[arg-type]
     }
 
 

@@ -58,7 +58,11 @@ def _sessions(cluster: Facts, name: str, facts: Facts, mode: Mode) -> t.Iterator
     if not sessions:
         yield "BIRD has no session." if sessions is not None else "BIRD does not answer."
         return
-    down = [f"{session['peer']} {session.get('why') or explain(session.get('state'), None)}" for session in sessions if session.get("state") != ESTABLISHED]
+    down = [
+        f"{session['peer']} {session.get('why') or explain(session.get('state'), None)}"
+        for session in sessions
+        if session.get("state") != ESTABLISHED
+    ]
     if down:
         yield f"Sessions that are not Established: {listed(down, 4)}."
     if mode.node_mesh:

@@ -100,7 +100,9 @@ class Switch(Situation):
         found = {}
         for node, facts in self.node_facts():
             subnet = subnets.subnet_of(node, facts)
-            device = next((route.get("device") for route in facts.get("routes") or [] if route["destination"] == subnet and not route.get("gateway")), None)
+            device = next(
+                (route.get("device") for route in facts.get("routes") or [] if route["destination"] == subnet and not route.get("gateway")), None
+            )
             link = next((link for link in facts.get("links") or [] if link["name"] == device), None)
             if link:
                 found[node["name"]] = link

@@ -13,11 +13,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, modes, switch_steps
+from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import is_blocked, may_pass, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.plan import Record, plan_common
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import ask
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, calico, nodes, routing, switching, untried
 from ansible_collections.podnet.cni.plugins.module_utils._plan.sessions import session_findings
-from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import is_blocked, may_pass, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import Settings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts
 from ansible_collections.podnet.cni.plugins.module_utils._plan.switch_situation import Switch
@@ -49,7 +49,9 @@ def keeps(situation: Switch) -> str:
 
 def order_of_nodes(situation: Switch) -> list[str]:
     """Workers, then control planes, as people count."""
-    return [node["name"] for node in sorted(situation.cluster_nodes, key=lambda node: (bool(node.get("control_plane")), natural_key(str(node["name"]))))]
+    return [
+        node["name"] for node in sorted(situation.cluster_nodes, key=lambda node: (bool(node.get("control_plane")), natural_key(str(node["name"]))))
+    ]
 
 
 def bgp_of(situation: Switch, mode: modes.Mode) -> Record:
@@ -85,7 +87,9 @@ def ways(plan: Record, name: str, probes: bool = False) -> list[dict[str, str]]:
     """Blocks of other nodes, or their C(probes), with the addresses of those nodes: what M(podnet.cni.route_guard) takes."""
     addresses = {node["name"]: node["address"] for node in plan["nodes"] if node["name"] != name and node.get("address")}
     if probes:
-        return [{"destination": node["probe_address"], "node_address": addresses[node["name"]]} for node in plan["nodes"] if node["name"] in addresses]
+        return [
+            {"destination": node["probe_address"], "node_address": addresses[node["name"]]} for node in plan["nodes"] if node["name"] in addresses
+        ]
     return [{"destination": block["cidr"], "node_address": addresses[block["node"]]} for block in plan["blocks"] if block["node"] in addresses]
 
 
@@ -105,7 +109,7 @@ def plan_switch(cluster: Facts, facts: t.Mapping[str, Facts], settings: Facts) -
     mesh_changes = not wanted.tunnel and situation.has_mesh != wanted.node_mesh
     work = bool(kept or start_bird or stop_bird or leaving or mesh_changes)
     order = order_of_nodes(situation) if work else []
-    common = plan_common(situation, found, order, lambda evict, restart, cordoned: [])
+    common = plan_common(situation, found, order, lambda *dummy: [])
     record = {
         **common,
         "blocked": is_blocked(found),

@@ -72,9 +72,11 @@ def variable_problems(
             problems += value_problems(name, value, options[name])
     if direction == "switch":
         # The default of a migration is no wish of anybody's here.
-        problems += [] if given.get("podnet_calico_routing") else [
-            "podnet_calico_routing is not set, and there is no mode to switch to by default; give bgp, bgp_mesh, cross_subnet or vxlan"
-        ]
+        problems += (
+            []
+            if given.get("podnet_calico_routing")
+            else ["podnet_calico_routing is not set, and there is no mode to switch to by default; give bgp, bgp_mesh, cross_subnet or vxlan"]
+        )
     else:
         problems += [
             f"{name}: '{given[name]}' has a meaning for switch_routing only. Leave it out" for name in SWITCH_ONLY if given.get(name) is not None
@@ -174,10 +176,11 @@ def _switch_together(given: t.Mapping[str, t.Any]) -> list[str]:
         return []
     if not short:
         return []
-    return [
-        f"podnet_watchdog_seconds: {watchdog} is not more than podnet_settle_seconds ({settle}): the node would give its way up while it still waits for "
-        "the routes of the other mode; give more, or lower podnet_settle_seconds"
-    ]
+    problem = (
+        f"podnet_watchdog_seconds: {watchdog} is not more than podnet_settle_seconds ({settle}): the node would give its way up while it still waits "
+        "for the routes of the other mode; give more, or lower podnet_settle_seconds"
+    )
+    return [problem]
 
 
 def _together(given: t.Mapping[str, t.Any]) -> list[str]:

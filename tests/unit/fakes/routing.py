@@ -38,9 +38,7 @@ class FakeRouting:
     def find(self, program: str) -> str | None:
         return None if program in self.missing else f"/sbin/{program}"
 
-    def run(
-        self, words: t.Sequence[str], stdin: str | None = None, check: bool = True, **dummy: t.Any
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, words: t.Sequence[str], stdin: str | None = None, check: bool = True, **dummy: t.Any) -> subprocess.CompletedProcess[str]:
         """Instead of commands.run."""
         line = " ".join(words)
         self.calls.append(line if stdin is None else f"{line}: {stdin}")

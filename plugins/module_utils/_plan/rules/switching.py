@@ -95,8 +95,8 @@ def affinity_not_strict(situation: Switch) -> t.Iterator[Finding]:
             BLOCKER,
             "IPAMConfig default",
             f"strictAffinity is {str(strict).lower()}; borrowed addresses, by a node that routes to one: {per_node(borrowed) or 'none'}.",
-            "The way to a block is kept while Calico's routes change. A pod that starts meanwhile with an address of another node's block would not be "
-            "reached.",
+            "The way to a block is kept while Calico's routes change. A pod that starts meanwhile with an address of another node's block would "
+            "not be reached.",
             "Set strictAffinity: `calicoctl ipam configure --strictaffinity=true`; delete the pods with borrowed addresses, which get others.",
             "projectcalico/calico:libcalico-go/lib/ipam/ipam.go",
         )
@@ -157,9 +157,10 @@ def bgp_not_simple(situation: Switch) -> t.Iterator[Finding]:
             BLOCKER,
             "BGP",
             f"There are {listed(found)}.",
-            "While both ways are there, nodes of another AS than their routers would announce the blocks of other nodes as well, and a change of reflectors "
-            "or AS numbers ends sessions that carry the pods. This playbook does not know an order of steps for that.",
-            "Take the setting back, or make podnet_bgp_as_number the AS number that Calico has; else change the mode by hand, in a maintenance window.",
+            "While both ways are there, nodes of another AS than their routers would announce the blocks of other nodes as well, and a change of "
+            "reflectors or AS numbers ends sessions that carry the pods. This playbook does not know an order of steps for that.",
+            "Take the setting back, or make podnet_bgp_as_number the AS number that Calico has; else change the mode by hand, in a maintenance "
+            "window.",
             "projectcalico/calico:confd/etc/calico/confd/templates/bird_ipam.cfg.template",
         )
 
@@ -267,7 +268,8 @@ def long_connections(situation: Switch) -> t.Iterator[Finding]:
             "cluster",
             "Connections of nodes, and through NodePorts, to pods of other nodes are masqueraded.",
             "The kernel ends a masqueraded connection when the interface changes that it goes out of. Those that are there keep the old way for "
-            "podnet_drain_seconds, while new ones take the new one; what is older then is cut, and has to be opened anew. Connections between pods go on.",
+            "podnet_drain_seconds, while new ones take the new one; what is older then is cut, and has to be opened anew. Connections between pods "
+            "go on.",
             "Set podnet_drain_seconds to the longest time that such a connection may last.",
             _MASQUERADE,
         )
@@ -284,7 +286,8 @@ def policies_of_nodes(situation: Switch) -> t.Iterator[Finding]:
             "Each node gets an address for its tunnel, one of its blocks.",
             "What a node itself sends to pods of other nodes through the tunnel comes from this address, also what kube-proxy masquerades, such as "
             "requests to a NodePort. Policies that let nodes in by the addresses of their links forbid it.",
-            "Let the blocks of the nodes in for the time of the switch; afterwards the annotation projectcalico.org/IPv4VXLANTunnelAddr tells the address.",
+            "Let the blocks of the nodes in for the time of the switch; afterwards the annotation projectcalico.org/IPv4VXLANTunnelAddr tells the "
+            "address.",
             "projectcalico/calico:felix/rules/static.go",
         )
 
@@ -305,8 +308,8 @@ def mtu_shrinks(situation: Switch) -> t.Iterator[Finding]:
             WARNING,
             count(len(large), "pod"),
             f"MTU of pods: {per_node(large)}. What fits through the tunnel is {path}.",
-            "A pod keeps the MTU that it was started with. Its node tells it by ICMP that packets to other nodes must be smaller: TCP adapts after its first "
-            "full packet, UDP without path MTU discovery is fragmented. Where policies or firewalls drop ICMP 'fragmentation needed', full packets "
+            "A pod keeps the MTU that it was started with. Its node tells it by ICMP that packets to other nodes must be smaller: TCP adapts after "
+            "its first full packet, UDP without path MTU discovery is fragmented. Where policies or firewalls drop ICMP 'fragmentation needed', full packets "
             "are lost and connections hang.",
             "Let ICMP type 3 code 4 pass, and restart these pods when it suits you: pods that start after the switch have the smaller MTU.",
             _FELIX,

@@ -167,7 +167,9 @@ def test_the_table_of_a_switch_tells_modes_bytes_steps_and_findings():
     assert max(map(len, text.splitlines())) <= 100
 
 
-@pytest.mark.parametrize(("wanted", "verdict"), [("bgp", "Verdict: nothing to do, the cluster is led by bgp."), ("vxlan", "Verdict: REFUSED, 1 finding")])
+@pytest.mark.parametrize(
+    ("wanted", "verdict"), [("bgp", "Verdict: nothing to do, the cluster is led by bgp."), ("vxlan", "Verdict: REFUSED, 1 finding")]
+)
 def test_the_table_of_a_switch_that_is_not_carried_out(wanted, verdict):
     lab = calico_lab("bgp", wanted)
     lab.settings["allow_untried"] = wanted == "bgp"
