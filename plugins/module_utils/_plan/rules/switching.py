@@ -309,8 +309,8 @@ def mtu_shrinks(situation: Switch) -> t.Iterator[Finding]:
             count(len(large), "pod"),
             f"MTU of pods: {per_node(large)}. What fits through the tunnel is {path}.",
             "A pod keeps the MTU that it was started with. Its node tells it by ICMP that packets to other nodes must be smaller: TCP adapts after "
-            "its first full packet, UDP without path MTU discovery is fragmented. Where policies or firewalls drop ICMP 'fragmentation needed', full packets "
-            "are lost and connections hang.",
+            "its first full packet, UDP without path MTU discovery is fragmented. Where policies or firewalls drop ICMP 'fragmentation needed', "
+            "full packets are lost and connections hang.",
             "Let ICMP type 3 code 4 pass, and restart these pods when it suits you: pods that start after the switch have the smaller MTU.",
             _FELIX,
         )
