@@ -46,9 +46,9 @@ def _middle(plan: Record) -> list[Step]:
         split = step("split", f"Let new connections take the new way, node by node in {batches}, with a gate after each")
         return [keep, _flip(plan), prove, split, drain, give]
     if plan["keeps"] == "new":
-        prove = [step("prove", "Prove the new way between free addresses of all nodes, by a table of their own")] if plan["prove_before"] else []
+        before = [step("prove", "Prove the new way between free addresses of all nodes, by a table of their own")] if plan["prove_before"] else []
         split = step("split", f"Let new connections go natively, node by node in {batches}, with a gate after each; then all of them")
-        return [*prove, keep, split, drain, _flip(plan), give]
+        return [*before, keep, split, drain, _flip(plan), give]
     if plan["keeps"] == "same":
         return [keep, step("leave", f"Remove {_left(plan)}; wait until every node has all routes again", True), give]
     if plan["keeps"] == "left":

@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, modes, switch_steps
-from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import is_blocked, may_pass, ordered
+from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, is_blocked, may_pass, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.plan import Record, plan_common
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import ask
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, calico, nodes, routing, switching, untried
@@ -24,7 +24,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.switch_situation 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
 
 DIRECTION = "switch"
-RULES = (
+RULES: tuple[t.Callable[[Switch], t.Iterator[Finding]], ...] = (
     routing.unknown,
     *switching.RULES,
     nodes.not_ready,
