@@ -3,7 +3,7 @@
 PYTHON ?= python3
 TOOL := PYTHONPATH=tests $(PYTHON) -m tooling
 LONG := rollback faults
-UNTRIED := routing_cross_subnet routing_vxlan routing_bgp_mesh reflectors reflectors_routed ebgp
+UNTRIED := routing_cross_subnet routing_vxlan routing_bgp_mesh switch_routing reflectors reflectors_routed ebgp
 LAB := $(TOOL).launch podnet_lab $(if $(TOPOLOGY),--topology $(TOPOLOGY))
 
 .DEFAULT_GOAL := help
@@ -21,7 +21,7 @@ test: ## Run all checks: lint, sanity, unit, molecule
 test-faults: ## Run the scenarios that are too long for every run: rollback, faults
 	@$(TOOL).launch tooling.molecule $(LONG)
 
-test-untried: ## Run those that have not passed yet: other ways of routing, route reflectors, eBGP
+test-untried: ## Run those that have not passed yet: other ways of routing and between them, route reflectors, eBGP
 	@$(TOOL).launch tooling.molecule $(UNTRIED)
 
 test-vm: ## Try the kernel playbooks on a virtual machine, for an hour (VM_ARGS="--help")

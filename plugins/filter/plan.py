@@ -7,7 +7,19 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, gate, plan, report, rollback, routing, table, texts
+from ansible_collections.podnet.cni.plugins.module_utils._plan import (
+    batches,
+    gate,
+    plan,
+    report,
+    rollback,
+    routing,
+    switch_gate,
+    switch_texts,
+    switching,
+    table,
+    texts,
+)
 from ansible_collections.podnet.cni.plugins.plugin_utils._clear_errors import filters_with_clear_errors
 
 Record = t.Mapping[str, t.Any]
@@ -23,8 +35,25 @@ def rollback_plan(cluster: Record, nodes: t.Mapping[str, Record], settings: Reco
     return rollback.plan_rollback(cluster, nodes, settings or {})
 
 
+def switch_plan(cluster: Record, nodes: t.Mapping[str, Record], settings: Record | None = None) -> dict[str, t.Any]:
+    """See C(switching.plan_switch)."""
+    return switching.plan_switch(cluster, nodes, settings or {})
+
+
+def switch_ways(value: Record, name: str, probes: bool = False) -> list[dict[str, str]]:
+    """See C(switching.ways)."""
+    return switching.ways(dict(value), name, probes)
+
+
+def switch_missing(cluster: Record, name: str, facts: Record, mode: str, stage: str = "routes") -> list[str]:
+    """See C(switch_gate.missing)."""
+    return switch_gate.missing(cluster, name, facts, mode, stage)
+
+
 def plan_table(value: Record, width: int = table.WIDTH) -> str:
-    """See C(texts.plan_table)."""
+    """See C(texts.plan_table), and C(switch_texts.plan_table)."""
+    if value.get("direction") == switching.DIRECTION:
+        return switch_texts.plan_table(value, texts.findings_table(value["findings"], int(width)), int(width))
     return texts.plan_table(value, int(width))
 
 
@@ -72,6 +101,9 @@ class FilterModule:
             {
                 "migration_plan": migration_plan,
                 "rollback_plan": rollback_plan,
+                "switch_plan": switch_plan,
+                "switch_ways": switch_ways,
+                "switch_missing": switch_missing,
                 "plan_table": plan_table,
                 "findings_table": findings_table,
                 "parse_serial": parse_serial,

@@ -67,6 +67,12 @@ options:
     type: str
     choices: [none, vxlan_cross_subnet, vxlan]
     default: none
+  table:
+    description:
+      - Number of the routing table that has the ways to the targets, such as that of M(podnet.cni.route_guard) with new ways. By default it is the
+        table C(main).
+    type: int
+    default: 254
   port:
     description: TCP port of the probe.
     type: int
@@ -158,6 +164,8 @@ STATE_FILE = "fabric-probe.json"
 LISTENER_FILE = "fabric_probe_listener.py"
 HOST_LOCAL = "/var/lib/cni/networks"
 PAYLOAD = 8000  # several packets of full size in each direction
+MAIN = 254
+"""Number of the routing table main."""
 POLL_SECONDS = 0.25
 MOST_AT_ONCE = 32
 LISTENER = '''"""Sends back what it gets. Written by podnet.cni.calico_fabric_probe, which removes it again."""
@@ -445,7 +453,7 @@ class Probe:
         """Look at the route and connect."""
         family = "-6" if ":" in target["address"] else "-4"
         with self.one_at_a_time:
-            routes = json.loads(self.run("ip", "-j", family, "route", "show", "match", target["address"]) or "[]")
+            routes = json.loads(self.run("ip", "-j", family, "route", "show", "table", str(self.params["table"]), "match", target["address"]) or "[]")
         route = calico_fabric.best_route(routes, target["address"])
         result: dict[str, t.Any] = {**target, "reachable": False, "route": calico_fabric.route_words(route), "milliseconds": None}
         result["reason"] = calico_fabric.route_problem(route, self.params["encapsulation"])
@@ -509,6 +517,7 @@ def main() -> t.NoReturn:
                 "options": {"node": {"type": "str", "required": True}, "address": {"type": "str", "required": True}},
             },
             "encapsulation": {"type": "str", "choices": list(ENCAPSULATIONS), "default": "none"},
+            "table": {"type": "int", "default": MAIN},
             "port": {"type": "int", "default": 9097},
             "timeout": {"type": "float", "default": 60.0},
             "attempt_timeout": {"type": "float", "default": 2.0},

@@ -27,6 +27,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.sessions import s
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
 
 Rule = t.Callable[[Situation], t.Iterator[Finding]]
+Asked = t.TypeVar("Asked", bound=Situation)
 
 BEFORE_MOVES: tuple[Rule, ...] = (
     *flannel.RULES,
@@ -59,7 +60,7 @@ AFTER_MOVES: tuple[Rule, ...] = (
 """Asked when all nodes are on Calico: about the removal of Flannel only, since pools and blocks then belong to whoever runs the cluster."""
 
 
-def ask(rules: t.Iterable[Rule], situation: Situation) -> list[Finding]:
+def ask(rules: t.Iterable[t.Callable[[Asked], t.Iterator[Finding]]], situation: Asked) -> list[Finding]:
     """Everything that some rules find, and what is wrong with routes and sessions, the worst first."""
     found = [finding for rule in rules for finding in rule(situation)]
     return ordered([*found, *routing_findings(situation.cluster, situation.nodes)])

@@ -21,7 +21,9 @@ _FACTS = {"podnet_cluster", "podnet_node"}
 OF_A_HOST = ("podnet_node_name",)
 """Read for each node; all others are read for the controller."""
 ROLLBACK_ONLY = ("podnet_return_nodes",)
+SWITCH_ONLY = ("podnet_drain_seconds",)
 LEAST = {
+    "podnet_drain_seconds": 0,
     "podnet_evict_timeout": 1,
     "podnet_fabric_timeout": 1,
     "podnet_probe_timeout": 1,
@@ -68,12 +70,25 @@ def variable_problems(
     for name, value in sorted(given.items()):
         if name in options:
             problems += value_problems(name, value, options[name])
-    if direction == "calico":
+    if direction == "switch":
+        # The default of a migration is no wish of anybody's here.
+        problems += (
+            []
+            if given.get("podnet_calico_routing")
+            else ["podnet_calico_routing is not set, and there is no mode to switch to by default; give bgp, bgp_mesh, cross_subnet or vxlan"]
+        )
+    else:
         problems += [
-            f"{name}: '{given[name]}' has a meaning for rollback_to_flannel only; here all nodes would be moved all the same. Leave it out"
+            f"{name}: '{given[name]}' has a meaning for switch_routing only. Leave it out" for name in SWITCH_ONLY if given.get(name) is not None
+        ]
+    if direction != "flannel":
+        problems += [
+            f"{name}: '{given[name]}' has a meaning for rollback_to_flannel only; here it is about all nodes all the same. Leave it out"
             for name in ROLLBACK_ONLY
             if given.get(name)
         ]
+    if direction == "switch":
+        problems += _switch_together(given)
     return problems or _together(given)
 
 
@@ -150,6 +165,22 @@ def _number_problems(name: str, value: t.Any) -> list[str]:
     if name == "podnet_watchdog_seconds" and number and not WATCHDOG[0] <= number <= WATCHDOG[1]:
         return [f"{name}: {number} is out of range; give {WATCHDOG[0]} to {WATCHDOG[1]} seconds, or 0 to switch without a timer"]
     return []
+
+
+def _switch_together(given: t.Mapping[str, t.Any]) -> list[str]:
+    """The timer of a node must not take its guard away while the node still waits for routes."""
+    watchdog, settle = given.get("podnet_watchdog_seconds", 300), given.get("podnet_settle_seconds", 60)
+    try:
+        short = 0 < int(watchdog) <= int(settle)
+    except (TypeError, ValueError):  # told as a value that is no number
+        return []
+    if not short:
+        return []
+    problem = (
+        f"podnet_watchdog_seconds: {watchdog} is not more than podnet_settle_seconds ({settle}): the node would give its way up while it still waits "
+        "for the routes of the other mode; give more, or lower podnet_settle_seconds"
+    )
+    return [problem]
 
 
 def _together(given: t.Mapping[str, t.Any]) -> list[str]:

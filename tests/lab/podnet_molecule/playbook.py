@@ -16,6 +16,7 @@ from pathlib import Path
 
 PLAYBOOK = "podnet.cni.migrate_to_calico"
 ROLLBACK = "podnet.cni.rollback_to_flannel"
+SWITCH = "podnet.cni.switch_routing"
 RECAP = re.compile(r"^(?P<host>\S+)\s*: (?P<counts>ok=.*)$", re.MULTILINE)
 
 

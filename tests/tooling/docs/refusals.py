@@ -14,6 +14,8 @@ PREFLIGHT = ("flannel", "nodes", "addresses", "calico", "pods", "host", "mtu", "
 """Files of rules in the order in which preflight.py asks them."""
 ROLLBACK = ("going_back",)
 """Files of rules that only rollback.py asks."""
+SWITCH = ("switching",)
+"""Files of rules that only switching.py asks."""
 TITLES = {
     "rules/flannel.py": "Flannel",
     "rules/nodes.py": "Nodes and inventory",
@@ -28,11 +30,13 @@ TITLES = {
     "rules/untried.py": "What has not been proved yet",
     "rules/access.py": "Rights in the cluster",
     "rules/going_back.py": "Going back to Flannel",
+    "rules/switching.py": "Another mode of routing",
     "routing.py": "Routes and sessions",
     "sessions.py": "Sessions of each node",
     "gate.py": "Gates after each batch",
 }
 INTRODUCTIONS = {
+    "rules/switching.py": "Asked by the preflight of `switch_routing`, with rules about nodes and Calico above.",
     "rules/going_back.py": "Asked by the preflight of `rollback_to_flannel`, with most rules about nodes and pods above.",
     "routing.py": "Asked by the preflight, by the proof of the fabric and by every gate. "
     "[`block-route-missing`](#block-route-missing) is asked by the gates only.",
@@ -59,7 +63,7 @@ be removed; the other rules of the preflight are not asked any more then.
 
 def rules() -> list[Rule]:
     """All of them, in the order of the page."""
-    return read_rules([*(f"rules/{name}.py" for name in (*PREFLIGHT, *ROLLBACK)), "routing.py", "sessions.py", "gate.py"])
+    return read_rules([*(f"rules/{name}.py" for name in (*PREFLIGHT, *ROLLBACK, *SWITCH)), "routing.py", "sessions.py", "gate.py"])
 
 
 def page() -> str:

@@ -47,6 +47,7 @@ WORDS = {
     "remedy[:1].upper()": "",
     "session['node']": "NODE",
     "calico.py: situation.mode.backend": "BACKEND",
+    "VARIABLE": "podnet_calico_routing",
     "VXLAN_OVERHEAD": "50",
     "largest": "N",
     "largest + VXLAN_OVERHEAD": "N",

@@ -57,3 +57,25 @@ def test_all_other_plays_on_every_node_are_judged(name):
     plays = [play for play in plays_of(name) if ON_EVERY_NODE in play["hosts"]]
     assert plays
     assert [play["name"] for play in plays if not values_of(play, "podnet_passed") and not is_judged_elsewhere(play)] == []
+
+
+SWITCH = "switch_routing.yml"
+ON_SWITCHED_NODES = ("podnet_switching", "preflight_moving")
+
+
+def test_a_switch_counts_what_every_node_passes_and_goes_back():
+    plays = plays_of(SWITCH)
+    judged = [(play, after) for play, after in zip(plays, plays[1:]) if values_of(play, "podnet_passed")]
+    assert len(judged) == 7
+    for play, after in judged:
+        (stage,) = values_of(play, "podnet_passed")
+        assert values_of(after, "gate_stage") == [stage], play["name"]
+        assert "localhost" in after["hosts"]
+        assert any(name in play["hosts"] for name in ON_SWITCHED_NODES)
+        (rescue,) = values_of(after, "rescue")
+        assert bool(values_of(rescue, "podnet_back")) is (stage != "given"), play["name"]
+
+
+def test_a_switch_goes_back_in_the_order_in_which_ways_are_there():
+    back = [play for play in plays_of(SWITCH) if "podnet_back" in str(play["hosts"])]
+    assert [values_of(play, "tasks_from")[0] for play in back] == ["back", "back_node", "stop"]

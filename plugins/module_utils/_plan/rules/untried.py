@@ -14,15 +14,17 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.words import list
 
 
 def untried(situation: Situation) -> t.Iterator[Finding]:
-    """Settings whose scenario has not run to its end in the lab."""
+    """Settings, and a playbook, whose scenario has not run to its end in the lab."""
     settings = situation.settings
     chosen = {
         "podnet_calico_routing": settings.routing if settings.routing in modes.MODES and settings.routing not in modes.PROVED else None,
         "podnet_route_reflectors": settings.route_reflectors if reflectors.is_wanted(situation) else None,
         "podnet_bgp_zone_as_numbers": per_node(settings.zone_as_numbers) or None,
     }
+    if situation.switches and not modes.SWITCHES_PROVED:
+        chosen["switch_routing"] = settings.routing
     names = [name for name, value in chosen.items() if value is not None]
-    if situation.to_move and names:
+    if (situation.to_move or situation.switches) and names:
         yield Finding(
             "setting-untried",
             WARNING if settings.allow_untried else BLOCKER,

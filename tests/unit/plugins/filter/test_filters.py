@@ -15,7 +15,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.podnet.cni.plugins.filter import arguments, kernel, plan
 from ansible_collections.podnet.cni.tests.unit.fixtures import kernel_host
-from ansible_collections.podnet.cni.tests.unit.fixtures.facts import Lab, moved_lab
+from ansible_collections.podnet.cni.tests.unit.fixtures.facts import Lab, calico_lab, moved_lab
 
 FOLDER = Path(plan.__file__).parent
 FILTERS: dict[str, t.Callable[..., t.Any]] = {
@@ -48,6 +48,8 @@ def good_input(name):
     }
     checked = {"n1": {"kernel": {"release": "6.1.0"}, "profiles": [profile], "findings": [], "required_actions": [], "passed": True}}
     state = kernel_host.facts()
+    switching = calico_lab("vxlan", "bgp")
+    switch = FILTERS["switch_plan"](switching.cluster, switching.nodes, switching.settings)
     planned = {"n1": FILTERS["kernel_upgrade_plan"](state, "n1", {"kernel": "default"})}
     return {
         "kernel_upgrade_plan": (state, "n1", {"kernel": "default"}),
@@ -58,6 +60,9 @@ def good_input(name):
         "kernel_table": (checked,),
         "kernel_junit": (checked,),
         "match_nodes": (lab.cluster, list(hostvars), hostvars),
+        "switch_plan": (switching.cluster, switching.nodes, switching.settings),
+        "switch_ways": (switch, "n1", True),
+        "switch_missing": (switching.cluster, "n1", switching.nodes["n1"], "vxlan"),
         "block_claims": (made,),
         "tunnel_problems": (FILTERS["migration_plan"](lab.cluster, lab.nodes, {**lab.settings, "routing": "cross_subnet"}), lab.cluster),
         "plugins_of_calico": (lab.nodes["n1"], ["portmap"]),
@@ -145,3 +150,27 @@ def test_the_documentation_names_the_parameters(name):
 
 def test_each_filter_has_documentation_and_each_documentation_a_filter():
     assert sorted(path.stem for path in FOLDER.glob("*.yml")) == sorted(FILTERS)
+
+
+def test_the_table_of_a_switch_tells_modes_bytes_steps_and_findings():
+    lab = calico_lab("bgp", "vxlan")
+    lab.cluster["network_policies"] = [{"namespace": "demo", "name": "web"}]
+    text = FILTERS["plan_table"](FILTERS["switch_plan"](lab.cluster, lab.nodes, lab.settings), 100)
+    for words in (
+        "Switch plan: Calico BGP to Calico VXLAN",
+        "inside a subnet 50 bytes more a packet, between subnets 50 bytes more a packet",
+        "Change vxlanMode of IPPool podnet-pod-network from Never to Always",
+        "switch-mtu-shrinks",
+        "Verdict: can be done; bgp to vxlan on 3 nodes.",
+    ):
+        assert words in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("wanted", "verdict"), [("bgp", "Verdict: nothing to do, the cluster is led by bgp."), ("vxlan", "Verdict: REFUSED, 1 finding")]
+)
+def test_the_table_of_a_switch_that_is_not_carried_out(wanted, verdict):
+    lab = calico_lab("bgp", wanted)
+    lab.settings["allow_untried"] = wanted == "bgp"
+    assert verdict in FILTERS["plan_table"](FILTERS["switch_plan"](lab.cluster, lab.nodes, lab.settings))

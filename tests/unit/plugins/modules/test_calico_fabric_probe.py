@@ -19,6 +19,7 @@ PARAMS = {
     "address": "10.244.1.200",
     "targets": [],
     "port": 9097,
+    "table": 254,
     "encapsulation": "none",
     "timeout": 0.2,
     "attempt_timeout": 0.2,

@@ -103,3 +103,23 @@ def test_a_variable_of_nodes_only_would_have_no_effect():
     ]
     assert variable_problems({"podnet_serial": 1}, OPTIONS, ["podnet_serial"]) == []
     assert "did you mean podnet_serial?" in variable_problems({}, OPTIONS, ["podnet_seriel"])[0]
+
+
+def test_a_switch_has_no_mode_by_default():
+    (problem,) = variable_problems({}, OPTIONS, direction="switch")
+    assert problem.startswith("podnet_calico_routing is not set")
+    assert variable_problems({"podnet_calico_routing": "vxlan", "podnet_drain_seconds": 600}, OPTIONS, direction="switch") == []
+
+
+@pytest.mark.parametrize("direction", ["calico", "flannel"])
+def test_time_for_connections_to_end_is_of_a_switch_only(direction):
+    (problem,) = variable_problems({"podnet_drain_seconds": 600}, OPTIONS, direction=direction)
+    assert problem == "podnet_drain_seconds: '600' has a meaning for switch_routing only. Leave it out"
+
+
+def test_the_guard_of_a_node_outlasts_the_wait_for_routes():
+    given = {"podnet_calico_routing": "vxlan", "podnet_settle_seconds": 300}
+    (problem,) = variable_problems(given, OPTIONS, direction="switch")
+    assert "podnet_watchdog_seconds: 300 is not more than podnet_settle_seconds (300)" in problem
+    assert variable_problems({**given, "podnet_watchdog_seconds": 600}, OPTIONS, direction="switch") == []
+    assert variable_problems({**given, "podnet_watchdog_seconds": 0}, OPTIONS, direction="switch") == []
