@@ -132,7 +132,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_cluster
-from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import meaningful, writers
+from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import meaningful
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects import (
@@ -145,7 +145,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.flannel_objects i
 from ansible_collections.podnet.cni.plugins.module_utils._kube.namespace_contents import PROTECTED, remaining_objects
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import owner_of
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import path_of as path_of_pod
-from ansible_collections.podnet.cni.plugins.module_utils._kube.removal import Failure, Removal, refuse_canal, refuse_owners, spell
+from ansible_collections.podnet.cni.plugins.module_utils._kube.removal import Failure, Removal, put_back, refuse_canal, refuse_owners, spell
 from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal, backup_key
 from ansible_collections.podnet.cni.plugins.module_utils._run.journalled import run_module
 from ansible_collections.podnet.cni.plugins.module_utils._run.lock import new_lock
@@ -219,11 +219,7 @@ class Uninstaller:
         """Why the rest cannot be removed yet."""
         if not self.removed_before:
             return f"phase: {spell(daemonset)} still runs flanneld, which needs the rest; use phase=daemonset first, or phase=all"
-        return (
-            f"phase: {spell(daemonset)} is there again after it was removed, created {daemonset['metadata'].get('creationTimestamp')} and written "
-            f"by {', '.join(writers(daemonset)) or 'an unknown client'}: a tool puts it back. Make that tool (GitOps, an addon manager, a script) "
-            "leave it out; then use phase=daemonset, or phase=all."
-        )
+        return f"phase: {put_back(daemonset)}; then use phase=daemonset, or phase=all."
 
     def _node_annotations(self) -> dict[str, dict[str, str]]:
         """What Flannel wrote on each node."""

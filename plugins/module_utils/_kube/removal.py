@@ -9,7 +9,7 @@ import time
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni import flannel_cluster
-from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import meaningful
+from ansible_collections.podnet.cni.plugins.module_utils._kube.applying import meaningful, writers
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import name_of, owner_of
 
@@ -33,6 +33,14 @@ def spell(item: Object) -> str:
     """An object for people."""
     namespace = item["metadata"].get("namespace")
     return f"{item['kind']} {namespace + '/' if namespace else ''}{item['metadata']['name']}"
+
+
+def put_back(item: Object) -> str:
+    """What there is to say of an object that was removed and is there again."""
+    return (
+        f"{spell(item)} is there again after it was removed, created {item['metadata'].get('creationTimestamp')} and written by "
+        f"{', '.join(writers(item)) or 'an unknown client'}: a tool puts it back. Make that tool (GitOps, an addon manager, a script) leave it out"
+    )
 
 
 def used_configmaps(spec: Object) -> set[str]:
@@ -112,7 +120,7 @@ class Removal:
 
         In the foreground: they remain until their last pod is gone, so that a run that was stopped waits on.
 
-        :raises Failure: when the time is over.
+        :raises Failure: when the time is over, or somebody has put a workload back.
         """
         for workload in workloads:
             self.delete(workload, "Foreground")
@@ -121,9 +129,19 @@ class Removal:
                 pods = self.pods_of(workload)
                 if meanwhile:
                     meanwhile()
-                if not pods and self.kube.get_or_none(self.path_of(workload)) is None:
+                if self._is_gone(workload) and not pods:
                     break
                 self.pause(self._still_there(workload, pods))
+
+    def _is_gone(self, workload: Object) -> bool:
+        """Whether there is no object of this name any more.
+
+        :raises Failure: when there is another one.
+        """
+        now = self.kube.get_or_none(self.path_of(workload))
+        if now is not None and now["metadata"].get("uid") != workload["metadata"].get("uid"):
+            raise Failure(f"{put_back(now)}, then run again. Its pods, which are new, run beside what is there")
+        return now is None
 
     def pods_of(self, workload: Object) -> list[Object]:
         """Pods of a DaemonSet, or of the ReplicaSets of a Deployment."""

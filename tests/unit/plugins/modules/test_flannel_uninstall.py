@@ -143,6 +143,20 @@ def test_a_daemonset_that_was_put_back_is_told_with_its_writer(cluster):
     assert not [write for write in cluster.writes()[2:] if write[0] == "DELETE"]
 
 
+def test_a_daemonset_that_is_put_back_meanwhile_is_not_waited_for(cluster):
+    kept = cluster.objects[DAEMONSET]
+    fields = [{"manager": "argocd-controller", "operation": "Apply", "time": "2026-01-02T00:00:00Z", "fieldsV1": {}}]
+    metadata = {**kept["metadata"], "uid": "uid-of-the-next", "creationTimestamp": "2026-01-02T00:00:00Z", "managedFields": fields}
+
+    @cluster.on
+    def gitops(method, path, body):
+        gone = method == "GET" and path == DAEMONSET and DAEMONSET not in cluster.objects
+        return {**kept, "kind": "DaemonSet", "metadata": metadata} if gone else None
+
+    with pytest.raises(Failure, match="kube-flannel-ds is there again after it was removed, created .* written by argocd-controller: .* then run again"):
+        run(cluster, phase="daemonset", wait_timeout=3600)
+
+
 def test_the_backup_is_in_the_journal_before_the_first_deletion(cluster):
     results = run(cluster, phase="daemonset", journal_run="r1")
     writes = cluster.writes()
