@@ -229,6 +229,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._host import (
     proxy_arp,
     systemd_timer,
     watchdog,
+    way_back,
 )
 
 SOURCE = "99-podnet-calico.conflist"
@@ -258,12 +259,9 @@ def option_problem(params: t.Mapping[str, t.Any]) -> str | None:
             ipaddress.IPv4Address(params["tunnel_address"])
         except ValueError:
             return f"tunnel_address: '{params['tunnel_address']}' is not an IPv4 address; give one of the node's podCIDR, such as 10.244.1.253"
-    seconds = params["watchdog_seconds"]
-    if seconds != 0 and not 10 <= seconds <= 86400:
-        return f"watchdog_seconds: {seconds} is out of range; give 10 to 86400, or 0 to switch without a timer"
     if params["settle_seconds"] < 0:
         return f"settle_seconds: {params['settle_seconds']} is not a duration; give 0 or more"
-    return None
+    return way_back.seconds_problem(params["watchdog_seconds"], "switch without a timer")
 
 
 class Switch:
@@ -460,7 +458,7 @@ class Switch:
     def require_timer(self) -> None:
         """Refuse a timer on a node that cannot have one."""
         try:
-            watchdog.require()
+            way_back.require()
         except commands.CommandError as exc:
             raise Refused(f"watchdog_seconds: {exc}; install systemd, or set it to 0 to switch without a way back by itself") from exc
 

@@ -40,9 +40,9 @@ def request(kind: int, flags: int, body: bytes) -> bytes:
     return _HEADER.pack(_HEADER.size + len(body), kind, REQUEST | flags, 1, 0) + body
 
 
-def generic(family: int) -> bytes:
-    """The header of netfilter's messages, before their attributes."""
-    return _GENERIC.pack(family, 0, 0)
+def generic(first: int, version: int = 0) -> bytes:
+    """The header before the attributes: of netfilter's messages with the address family, of generic netlink's with the command."""
+    return _GENERIC.pack(first, version, 0)
 
 
 def messages_of(data: bytes) -> t.Iterator[tuple[int, bytes]]:
@@ -61,14 +61,17 @@ def error_of(payload: bytes) -> int:
     return -int(struct.unpack_from("=i", payload)[0])
 
 
-def attributes_of(payload: bytes) -> dict[int, bytes]:
-    """Attributes of one of netfilter's messages."""
-    found = {}
-    position = _GENERIC.size
-    while position + _ATTRIBUTE.size <= len(payload):
-        length, kind = _ATTRIBUTE.unpack_from(payload, position)
+def attributes_in(data: bytes) -> t.Iterator[tuple[int, bytes]]:
+    """Kind and content of each attribute, also of those inside of another one; one that is cut off ends it."""
+    position = 0
+    while position + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, position)
         if length < _ATTRIBUTE.size:
-            break
-        found[kind & _KIND] = payload[position + _ATTRIBUTE.size : position + length]
+            return
+        yield kind & _KIND, data[position + _ATTRIBUTE.size : position + length]
         position += length + _padding(length)
-    return found
+
+
+def attributes_of(payload: bytes) -> dict[int, bytes]:
+    """Attributes of a message of netfilter's or of generic netlink's."""
+    return dict(attributes_in(payload[_GENERIC.size :]))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from pathlib import Path
 
@@ -14,6 +15,11 @@ ROOT = Path("/proc/sys")
 def path_of(name: str) -> Path:
     """File of a setting. As sysctl(8) does, a slash in a name stands for a dot in the name of a link (C(net.ipv4.conf.flannel/1.mtu))."""
     return ROOT.joinpath(*(part.replace("/", ".") for part in name.split(".")))
+
+
+def known() -> list[str]:
+    """Every setting of this kernel, as a path below /proc/sys."""
+    return [str((Path(folder) / name).relative_to(ROOT)) for folder, dummy, names in os.walk(ROOT) for name in names]
 
 
 def read(names: t.Iterable[str]) -> dict[str, str]:

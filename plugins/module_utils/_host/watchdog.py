@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni import host_local
-from ansible_collections.podnet.cni.plugins.module_utils._host import commands, files, systemd_timer
+from ansible_collections.podnet.cni.plugins.module_utils._host.way_back import WayBack
 
 UNIT = "podnet-cni-watchdog"
 SCRIPT = "cni-watchdog.sh"
@@ -49,25 +49,17 @@ def script_text(copy: Path, lease_folder: Path, log: Path, leftovers: t.Iterable
     )
 
 
-def require() -> None:
-    """Fail before anything changes on a node that cannot have such a timer.
-
-    :raises CommandError: with the reason.
-    """
-    for program in ("systemd-run", "systemctl"):
-        if not commands.find(program):
-            raise commands.CommandError(f"the program {program} is missing on this node")
+def way_back(folder: Path) -> WayBack:
+    """The timer with its script."""
+    return WayBack(UNIT, folder / SCRIPT, "/bin/sh")
 
 
 def arm(folder: Path, seconds: int, copy: Path, lease_folder: Path, leftovers: t.Sequence[Path] = ()) -> None:
     """Write the script and start the timer, or renew a timer that waits already."""
-    script = folder / SCRIPT
-    text = script_text(copy, lease_folder, folder / LOG, [*leftovers, script])
-    files.write_atomically(script, text.encode(), 0o700)
-    systemd_timer.arm(UNIT, seconds, ["/bin/sh", str(script)])
+    text = script_text(copy, lease_folder, folder / LOG, [*leftovers, folder / SCRIPT])
+    way_back(folder).arm(seconds, text.encode())
 
 
 def disarm(folder: Path) -> bool:
     """Stop the timer and remove its script; true when there was either."""
-    armed = systemd_timer.disarm(UNIT)
-    return files.remove(folder / SCRIPT) or armed
+    return way_back(folder).disarm()

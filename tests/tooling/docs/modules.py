@@ -19,7 +19,17 @@ FILTERS = ROOT / "plugins" / "filter"
 TESTS = ROOT / "plugins" / "test"
 ROOMS: t.Mapping[str, tuple[str, ...]] = {
     "Read": ("cni_facts", "kernel_check", "kernel_state"),
-    "Act on a node": ("node_evict", "cni_switch", "flannel_remove", "calico_remove", "route_guard", "kernel_install", "kernel_boot"),
+    "Act on a node": (
+        "node_evict",
+        "cni_switch",
+        "flannel_remove",
+        "calico_remove",
+        "route_guard",
+        "kernel_install",
+        "kernel_boot",
+        "offload_set",
+        "sysctl_set",
+    ),
     "Act on the cluster": (
         "calico_install",
         "calico_ipam",

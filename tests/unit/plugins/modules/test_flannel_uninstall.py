@@ -153,7 +153,9 @@ def test_a_daemonset_that_is_put_back_meanwhile_is_not_waited_for(cluster):
         gone = method == "GET" and path == DAEMONSET and DAEMONSET not in cluster.objects
         return {**kept, "kind": "DaemonSet", "metadata": metadata} if gone else None
 
-    with pytest.raises(Failure, match="kube-flannel-ds is there again after it was removed, created .* written by argocd-controller: .* then run again"):
+    with pytest.raises(
+        Failure, match="kube-flannel-ds is there again after it was removed, created .* written by argocd-controller: .* then run again"
+    ):
         run(cluster, phase="daemonset", wait_timeout=3600)
 
 

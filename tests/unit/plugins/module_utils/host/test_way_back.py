@@ -9,7 +9,7 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._host import commands, systemd_timer, watchdog
+from ansible_collections.podnet.cni.plugins.module_utils._host import commands, systemd_timer, watchdog, way_back
 
 PROGRAM = """\
 #!/bin/sh
@@ -100,9 +100,9 @@ def test_a_node_that_cannot_have_a_timer_is_known_before(systemd, missing):
     for name in {"systemd-run", "systemctl"} - {missing}:
         systemd.program(name)
     with pytest.raises(commands.CommandError, match=f"{missing} is missing"):
-        watchdog.require()
+        way_back.require()
     systemd.program(missing)
-    watchdog.require()
+    way_back.require()
 
 
 def test_arming_writes_a_script_for_root_only_and_disarming_removes_it(systemd, tmp_path):

@@ -131,7 +131,9 @@ FORBIDDEN = Answer(403, {"reason": "Forbidden", "message": "pods is forbidden"})
 
 def test_what_a_server_refuses_while_it_starts_is_sent_again(clock):
     """Its authorizer has not read the rules of RBAC yet; seen in the lab when an API server was started again."""
-    kube, pool = make(FORBIDDEN, FORBIDDEN, FORBIDDEN, Answer(500, {"message": "[-]poststarthook/rbac/bootstrap-roles failed"}), Answer(body={"n": 1}))
+    kube, pool = make(
+        FORBIDDEN, FORBIDDEN, FORBIDDEN, Answer(500, {"message": "[-]poststarthook/rbac/bootstrap-roles failed"}), Answer(body={"n": 1})
+    )
     assert kube.create("/api/v1/namespaces/demo/pods/web-1/eviction", {}) == {"n": 1}
     assert [request[1] for request in pool.requests] == ["/api/v1/namespaces/demo/pods/web-1/eviction", "/readyz"] * 2 + [
         "/api/v1/namespaces/demo/pods/web-1/eviction"
