@@ -143,7 +143,7 @@ def test_what_a_server_refuses_while_it_starts_is_sent_again(clock):
 
 def test_the_time_in_which_a_server_starts_does_not_begin_while_it_is_away(clock):
     away = [ConnectionRefusedError("refused")] * 12
-    kube, pool = make(*away, FORBIDDEN, FORBIDDEN, Answer(body={"n": 1}))
+    kube, dummy = make(*away, FORBIDDEN, FORBIDDEN, Answer(body={"n": 1}))
     assert kube.get("/api/v1/pods") == {"n": 1}
     assert kube_client.STARTING_SECONDS < clock[0] < 60
 
