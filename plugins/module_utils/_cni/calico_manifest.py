@@ -314,6 +314,9 @@ def transform(documents: t.Sequence[t.Any], settings: Settings) -> Transformed:
     _set_key(config, NAME_KEY, settings.cni_config_name, changes)
     reference = {"configMapKeyRef": {"name": config["metadata"]["name"], "key": NAME_KEY}}
     _set_variable(installer, "CNI_CONF_NAME", reference, changes)
+    # Else it removes 10-calico.conflist when its own file has another name, and so makes Flannel the CNI of a node that was moved, whenever
+    # calico-node starts there (projectcalico/calico:cni-plugin/pkg/install/install.go).
+    _set_variable(installer, "CNI_OLD_CONF_NAME", reference, changes)
     _set_variable(installer, "SKIP_CNI_BINARIES", FLANNEL_PROGRAMS, changes)
     _remove_upgrade(daemonset, changes)
     _pools_by_others(node, changes)

@@ -171,6 +171,13 @@ def end_once(program: str) -> Action:
     return action
 
 
+def replace_calico(scene: Scene) -> None:
+    """Delete calico-node's pod on the node, as an upgrade does; the DaemonSet makes another one."""
+    for pod in scene.api.items("/api/v1/namespaces/kube-system/pods", labelSelector="k8s-app=calico-node"):
+        if pod["spec"].get("nodeName") == scene.node:
+            scene.api.delete(f"/api/v1/namespaces/kube-system/pods/{pod['metadata']['name']}")
+
+
 def crash_loop(program: str) -> Action:
     """SIGKILL for a program in a pod of the node as often as it starts, so that the kubelet waits longer each time."""
 

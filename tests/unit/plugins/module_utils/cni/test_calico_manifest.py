@@ -79,6 +79,7 @@ def test_what_changes():
     installer = environment(result, "initContainers", "install-cni")
     assert installer["SKIP_CNI_BINARIES"] == "flannel,host-local"
     assert installer["CNI_CONF_NAME"] == {"configMapKeyRef": {"name": "calico-config", "key": "cni_conf_name"}}
+    assert installer["CNI_OLD_CONF_NAME"] == installer["CNI_CONF_NAME"]
     config = next(document for document in result.documents if document["kind"] == "ConfigMap")
     assert config["data"]["cni_conf_name"] == "99-podnet-calico.conflist"
     daemonset = next(document for document in result.documents if document["kind"] == "DaemonSet")
