@@ -153,7 +153,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.podnet.cni.plugins.module_utils._host import commands, felix_leftovers, guard_timer, kept_connections, route_guard
 from ansible_collections.podnet.cni.plugins.module_utils._host.route_guard import Guard
 
-LEAST, MOST = 10, 86400
+LEAST = 10
+MOST = 86400
 
 
 class Refused(Exception):
@@ -251,7 +252,7 @@ def main() -> t.NoReturn:
                 "default": [],
                 "options": {"destination": {"type": "str", "required": True}, "node_address": {"type": "str", "required": True}},
             },
-            "pass_by": {"type": "list", "elements": "str", "default": []},
+            "pass_by": {"type": "list", "elements": "str", "default": [], "no_log": False},
             "watchdog_seconds": {"type": "int", "default": 300},
             "state_dir": {"type": "path", "default": "/var/lib/podnet"},
         },
