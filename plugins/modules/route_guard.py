@@ -150,11 +150,15 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.podnet.cni.plugins.module_utils._host import commands, felix_leftovers, guard_timer, kept_connections, route_guard
+from ansible_collections.podnet.cni.plugins.module_utils._host import (
+    commands,
+    felix_leftovers,
+    guard_timer,
+    kept_connections,
+    route_guard,
+    way_back,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._host.route_guard import Guard
-
-LEAST = 10
-MOST = 86400
 
 
 class Refused(Exception):
@@ -178,10 +182,7 @@ def option_problem(params: t.Mapping[str, t.Any]) -> str | None:
             ipaddress.IPv4Address(address)
         except ValueError:
             return f"pass_by[{index}]: '{address}' is no IPv4 address; give one such as 10.244.1.60"
-    seconds = params["watchdog_seconds"]
-    if seconds and not LEAST <= seconds <= MOST:
-        return f"watchdog_seconds: {seconds} is out of range; give {LEAST} to {MOST} seconds, or 0 to work without a timer"
-    return None
+    return way_back.seconds_problem(params["watchdog_seconds"], "work without a timer")
 
 
 def wanted_guard(now: Guard, params: t.Mapping[str, t.Any]) -> Guard:
@@ -220,12 +221,12 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if not check_mode:
         felix_leftovers.remove(stale)
         if wanted != route_guard.NOTHING and params["watchdog_seconds"]:
-            guard_timer.require()
-            guard_timer.arm(folder, params["watchdog_seconds"])
+            way_back.require()
+            guard_timer.way_back(folder).arm(params["watchdog_seconds"], guard_timer.script_text(folder).encode())
         if now != wanted:
             route_guard.apply(now, wanted)
         if wanted == route_guard.NOTHING:
-            changed = guard_timer.disarm(folder) or changed
+            changed = guard_timer.way_back(folder).disarm() or changed
     left = kept_connections.read(route_guard.MARK, [key for key, words in wanted.old.items() if words != "throw"])
     return {
         "changed": changed,

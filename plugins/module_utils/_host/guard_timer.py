@@ -8,7 +8,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from ansible_collections.podnet.cni.plugins.module_utils._host import commands, files, route_guard, systemd_timer
+from ansible_collections.podnet.cni.plugins.module_utils._host import route_guard
+from ansible_collections.podnet.cni.plugins.module_utils._host.way_back import WayBack
 
 UNIT = "podnet-route-guard"
 SCRIPT = "route-guard.sh"
@@ -58,23 +59,6 @@ def script_text(folder: Path) -> str:
     )
 
 
-def require() -> None:
-    """Fail before anything changes on a node that cannot have such a timer.
-
-    :raises CommandError: with the reason.
-    """
-    for program in ("systemd-run", "systemctl"):
-        if not commands.find(program):
-            raise commands.CommandError(f"the program {program} is missing on this node")
-
-
-def arm(folder: Path, seconds: int) -> None:
-    """Write the script and start the timer, or set a timer that waits to all its time again."""
-    files.write_atomically(folder / SCRIPT, script_text(folder).encode(), 0o700)
-    systemd_timer.arm(UNIT, seconds, ["/bin/sh", str(folder / SCRIPT)])
-
-
-def disarm(folder: Path) -> bool:
-    """Stop the timer and remove its script; true when there was either."""
-    armed = systemd_timer.disarm(UNIT)
-    return files.remove(folder / SCRIPT) or armed
+def way_back(folder: Path) -> WayBack:
+    """The timer with its script."""
+    return WayBack(UNIT, folder / SCRIPT, "/bin/sh")
