@@ -610,6 +610,8 @@ class Setter:
         for name, plan in plans.items():
             sides[0][name]["persistent"] = plan.before["files"] or plan.before["commands"]
             sides[1][name]["persistent"] = plan.files or [" ".join(words) for words in plan.commands]
+        if changed and self.params["state"] == "committed":
+            sides[0]["kept"], sides[1]["kept"] = False, True
         return {
             "changed": changed,
             "interfaces": interfaces,

@@ -361,6 +361,7 @@ class Setter:
         """The module's results."""
         old = {key: before[key] for key in values}
         new = dict(values) if self.check_mode else self.now(values)
+        sides = {"kernel": (_lines(old), _lines(new)), str(self.file): (self.text or "", text or "")}
         return {
             "changed": changed,
             "file": str(self.file),
@@ -370,8 +371,9 @@ class Setter:
                 {"name": found.key, "value": found.setting.value, "file": found.setting.file, "line": found.setting.line} for found in self.overridden
             ],
             "diff": [
-                {"before_header": "kernel", "after_header": "kernel", "before": _lines(old), "after": _lines(new)},
-                {"before_header": str(self.file), "after_header": str(self.file), "before": self.text or "", "after": text or ""},
+                {"before_header": name, "after_header": name, "before": before_text, "after": after_text}
+                for name, (before_text, after_text) in sides.items()
+                if before_text != after_text
             ],
         }
 

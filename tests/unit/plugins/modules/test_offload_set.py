@@ -208,6 +208,7 @@ def test_a_change_that_is_kept(host):
     assert done["watchdog"]["armed"] and done["watchdog"]["unit"] == "podnet-offload-watchdog"
     kept = host.twice(state="committed")
     assert not kept["watchdog"]["armed"]
+    assert (kept["diff"]["before"]["kept"], kept["diff"]["after"]["kept"]) == (False, True)
     assert host.timer is None
     assert host.feature("eth0", GENERIC)[:2] == [False, False]
     host.twice(state="restored")

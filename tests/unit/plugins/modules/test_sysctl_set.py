@@ -64,7 +64,8 @@ class Host:
         told = [results.get("changed", results.get("msg")) for results in (foretold, done, again)]
         assert told == [True, True, False]
         assert foretold["after"] == done["after"]
-        assert foretold["diff"] == done["diff"]
+        assert foretold["diff"] == done["diff"] != []
+        assert all(part["before"] != part["after"] for part in done["diff"])
         return done
 
     def value(self, key):
