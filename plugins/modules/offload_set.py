@@ -287,6 +287,11 @@ def option_problem(params: t.Mapping[str, t.Any]) -> str | None:
     return way_back.seconds_problem(params["watchdog_seconds"], "keep the change at once")
 
 
+def _how_undone(problems: list[str]) -> str:
+    """How it went to put everything back, for a message."""
+    return f"this could not be put back: {'; '.join(problems)}" if problems else "everything was put back"
+
+
 class Setter:
     """Carries out one state."""
 
@@ -392,15 +397,18 @@ class Setter:
                 ethtool.write(name, values)
             self.refuse_unmet(wishes, self.read(before))
             if not waits:
-                for name, plan in plans.items():
-                    offload_persistence.apply(plan)
-                    written[name] = plan.before
-                offload_change.add_to_record(self.folder, written)
+                self.make_last(plans, written)
         except (Failure, commands.CommandError, OSError) as exc:
             problems = offload_record.put_back(offload_record.merged(entries, written))
             change.give_up()
-            told = f"this could not be put back: {'; '.join(problems)}" if problems else "everything was put back"
-            raise Failure(f"{exc}; {told}") from exc
+            raise Failure(f"{exc}; {_how_undone(problems)}") from exc
+
+    def make_last(self, plans: Persistence, written: dict[str, offload_record.Entry]) -> None:
+        """Write what makes changes last; C(written) gets what was there before, also of those before one that fails."""
+        for name, plan in plans.items():
+            offload_persistence.apply(plan)
+            written[name] = plan.before
+        offload_change.add_to_record(self.folder, written)
 
     @staticmethod
     def refuse_unmet(wishes: offload_change.Wishes, after: States) -> None:
@@ -472,15 +480,11 @@ class Setter:
             change.narrow(offload_record.of_features(before, {name: chosen.before}), wishes, self.params["persistent"])
             plans = self.persistence(wishes, before) if self.params["persistent"] else {}
             if not change.two_phases:
-                for plan in plans.values():
-                    offload_persistence.apply(plan)
-                    written[name] = plan.before
-                offload_change.add_to_record(self.folder, written)
+                self.make_last(plans, written)
         except (Failure, offload_persistence.Refused, commands.CommandError, OSError) as exc:
             problems = offload_record.put_back(offload_record.merged(entries, written))
             change.give_up()
-            told = f"this could not be put back: {'; '.join(problems)}" if problems else "everything was put back"
-            raise Failure(f"{exc}; {told}", probe=self.probe) from exc
+            raise Failure(f"{exc}; {_how_undone(problems)}", probe=self.probe) from exc
         return self.result(True, before, self.read(before), {name: chosen.after}, plans, armed=None)
 
     # -- committed
@@ -518,16 +522,12 @@ class Setter:
         written: dict[str, offload_record.Entry] = {}
         change = offload_change.Change(self.folder, 0)
         try:
-            for name, plan in plans.items():
-                offload_persistence.apply(plan)
-                written[name] = plan.before
-            offload_change.add_to_record(self.folder, written)
+            self.make_last(plans, written)
         except (commands.CommandError, OSError) as exc:
             problems = offload_record.put_back(offload_record.merged(pending["entries"], written))
             offload_record.restore_file(self.folder / offload_record.RECORD, pending["record"])
             change.end()
-            told = f"; this could not be put back: {'; '.join(problems)}" if problems else "; everything was put back"
-            raise Failure(f"persistent: {exc}{told}") from exc
+            raise Failure(f"persistent: {exc}; {_how_undone(problems)}") from exc
         change.end()
 
     # -- restored
