@@ -13,11 +13,11 @@ import ipaddress
 import json
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_fabric import TUNNEL
 from ansible_collections.podnet.cni.plugins.module_utils._host import commands
 from ansible_collections.podnet.cni.plugins.module_utils._host.iproute import full_destination
 
 PROTOCOL = "80"
-TUNNEL = "vxlan.calico"
 
 
 def has_tunnel() -> bool:

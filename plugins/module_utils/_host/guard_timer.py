@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni import guard_tables
 from ansible_collections.podnet.cni.plugins.module_utils._host import route_guard
 from ansible_collections.podnet.cni.plugins.module_utils._host.way_back import WayBack
 
@@ -51,8 +52,8 @@ def script_text(folder: Path) -> str:
     return _TEXT.format(
         unit=UNIT,
         tries=TRIES,
-        old=route_guard.OLD,
-        new=route_guard.NEW,
+        old=guard_tables.OLD,
+        new=guard_tables.NEW,
         nft_table=route_guard.NFT_TABLE,
         log=shlex.quote(str(folder / LOG)),
         script=shlex.quote(str(folder / SCRIPT)),

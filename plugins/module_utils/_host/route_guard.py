@@ -15,11 +15,10 @@ import ipaddress
 import json
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni.guard_tables import NEW, OLD
 from ansible_collections.podnet.cni.plugins.module_utils._host import commands, iproute
 from ansible_collections.podnet.cni.plugins.module_utils._host.route_ways import Ways, ways_of
 
-OLD, NEW = 27127, 27128
-"""Numbers of the tables, and priorities of their rules: the table main has 32766."""
 MARK = 0x400
 """A bit that kube-proxy (0x4000, 0x8000), the portmap plugin (0x2000) and Felix (0xffff0000) leave alone."""
 NFT_TABLE = "podnet_route_guard"

@@ -62,11 +62,16 @@ def mode_of(name: str) -> Mode:
     return MODES.get(name, MODES[DEFAULT])
 
 
+def encapsulation_of(pool: Facts) -> str | None:
+    """The name that our options have for the C(vxlanMode) of a pool, None when they have none."""
+    return next((name for name, vxlan in ENCAPSULATIONS.items() if vxlan == (pool.get("vxlanMode") or "Never")), None)
+
+
 def present(calico: Facts | None, network: str | None) -> str | None:
     """The mode that a Calico which is there is set up for; None without a pool for the pods, and for an encapsulation that no mode has."""
     pool = next((pool for pool in (calico or {}).get("pools") or [] if pool.get("cidr") == network), None)
     if pool is None or (pool.get("ipipMode") or "Never") != "Never":
         return None
-    encapsulation = next((name for name, vxlan in ENCAPSULATIONS.items() if vxlan == (pool.get("vxlanMode") or "Never")), None)
+    encapsulation = encapsulation_of(pool)
     mesh = ((calico or {}).get("bgp_configuration") or {}).get("nodeToNodeMeshEnabled") is True
     return next((mode.name for mode in MODES.values() if mode.encapsulation == encapsulation and mode.node_mesh == (mesh and not mode.tunnel)), None)

@@ -9,6 +9,7 @@ import functools
 import ipaddress
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_fabric import TUNNEL
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_sessions import ESTABLISHED, explain
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, Finding, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import listed, natural, node_subject
@@ -17,8 +18,6 @@ Facts = t.Mapping[str, t.Any]
 BIRD = "bird"
 FELIX = "80"
 """Protocol of Felix's routes to pods of other nodes of the subnet, for pools with VXLAN (felix/dataplane/linux/vxlan_mgr.go)."""
-TUNNEL = "vxlan.calico"
-"""Nobody but Felix has routes over it, which have the protocol C(boot) in Calico v3.28 and are Felix's own in later versions."""
 _FAULTS = ("unreachable", "prohibit")
 """Route types that BIRD installs for a next hop that it cannot resolve. Its blackholes are normal: for the node's own blocks."""
 _RESOLUTION = "projectcalico/bird:nest/rt-table.c"

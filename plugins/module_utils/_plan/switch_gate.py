@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_fabric import TUNNEL
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import ENCAPSULATIONS
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_sessions import ESTABLISHED, explain
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER
 from ansible_collections.podnet.cni.plugins.module_utils._plan.modes import MODES, Mode
-from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import TUNNEL, missing_block_routes, routing_findings
+from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import missing_block_routes, routing_findings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import listed, natural
 
 Facts = t.Mapping[str, t.Any]

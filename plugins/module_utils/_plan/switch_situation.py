@@ -10,12 +10,10 @@ import functools
 import ipaddress
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import ENCAPSULATIONS, TUNNEL_ANNOTATION
+from ansible_collections.podnet.cni.plugins.module_utils._cni import guard_tables
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import TUNNEL_ANNOTATION
 from ansible_collections.podnet.cni.plugins.module_utils._plan import modes, node_state, subnets
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
-
-OLD_TABLE, NEW_TABLE = "27127", "27128"
-"""Of M(podnet.cni.route_guard)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Switch(Situation):
         """The mode that leads packets now; with a mesh beside peers it is the mesh, since that goes last."""
         if self.pool is None:
             return None
-        encapsulation = next((name for name, vxlan in ENCAPSULATIONS.items() if vxlan == (self.pool.get("vxlanMode") or "Never")), None)
+        encapsulation = modes.encapsulation_of(self.pool)
         found = (mode for mode in modes.MODES.values() if mode.encapsulation == encapsulation)
         return next((mode for mode in found if mode.tunnel or mode.node_mesh == self.has_mesh), None)
 
@@ -72,7 +70,7 @@ class Switch(Situation):
     def guarded(self, name: str) -> str:
         """Which ways a guard that an earlier run has left leads packets by: C(old), C(new) or none."""
         tables = {route.get("table") for route in (self.nodes.get(name) or {}).get("routes") or []}
-        return "old" if OLD_TABLE in tables else "new" if NEW_TABLE in tables else ""
+        return "old" if str(guard_tables.OLD) in tables else "new" if str(guard_tables.NEW) in tables else ""
 
     @property
     def blocks(self) -> list[Facts]:

@@ -173,9 +173,17 @@ def end_once(program: str) -> Action:
 
 def replace_calico(scene: Scene) -> None:
     """Delete calico-node's pod on the node, as an upgrade does; the DaemonSet makes another one."""
-    for pod in scene.api.items("/api/v1/namespaces/kube-system/pods", labelSelector="k8s-app=calico-node"):
+    delete_pod_of(scene, CALICO_NODE)
+
+
+def delete_pod_of(scene: Scene, path: str) -> None:
+    """Delete the pod of a DaemonSet on the node."""
+    daemonset = scene.api.get(path)
+    labels = ",".join(f"{key}={value}" for key, value in daemonset["spec"]["selector"]["matchLabels"].items())
+    namespace = daemonset["metadata"]["namespace"]
+    for pod in scene.api.items(f"/api/v1/namespaces/{namespace}/pods", labelSelector=labels):
         if pod["spec"].get("nodeName") == scene.node:
-            scene.api.delete(f"/api/v1/namespaces/kube-system/pods/{pod['metadata']['name']}")
+            scene.api.delete(f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}")
 
 
 def crash_loop(program: str) -> Action:
@@ -193,12 +201,7 @@ def end_crash_loop(path: str) -> Action:
 
     def action(scene: Scene) -> None:
         scene.on(scene.node, f"systemctl stop {CRASHES}")
-        daemonset = scene.api.get(path)
-        labels = ",".join(f"{key}={value}" for key, value in daemonset["spec"]["selector"]["matchLabels"].items())
-        namespace = daemonset["metadata"]["namespace"]
-        for pod in scene.api.items(f"/api/v1/namespaces/{namespace}/pods", labelSelector=labels):
-            if pod["spec"].get("nodeName") == scene.node:
-                scene.api.delete(f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}")
+        delete_pod_of(scene, path)
         wait_ready(scene, path)
 
     return action

@@ -9,6 +9,7 @@ import collections
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_bgp_peer_spec import parse_as_number
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_fabric import TUNNEL
 from ansible_collections.podnet.cni.plugins.module_utils._plan import reflectors
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, INFO, WARNING, Finding
 from ansible_collections.podnet.cni.plugins.module_utils._plan.modes import VXLAN_OVERHEAD
@@ -17,7 +18,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.switch_situation 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject, per_node
 
 VARIABLE = "podnet_calico_routing"
-TUNNEL = "vxlan.calico"
 STRICT = 1
 _PAGE = "podnet.cni:docs/switch_routing.md"
 _MASQUERADE = "torvalds/linux:net/netfilter/nf_nat_core.c"
