@@ -11,6 +11,8 @@ import typing as t
 import zipfile
 
 _MAIN = "import sys\n\nfrom {module} import main\n\nsys.exit(main(sys.argv[1:]))\n"
+_DATE = (1980, 1, 1, 0, 0, 0)
+"""The same for each file, the earliest that the format has, so that the same sources give the same bytes."""
 _PACKAGE = "ansible_collections.podnet.cni.plugins.module_utils"
 
 
@@ -31,9 +33,9 @@ def archive(main: str, others: t.Iterable[str]) -> bytes:
     # With a file of its own each package goes before one of the same name that is installed on the node.
     packages = sorted({"/".join(name.split(".")[:depth]) for name in names for depth in range(1, name.count(".") + 1)})
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archived:
-        for package in packages:
-            archived.writestr(f"{package}/__init__.py", "")
-        for name in names:
-            archived.writestr(f"{name.replace('.', '/')}.py", _source(name))
-        archived.writestr("__main__.py", _MAIN.format(module=f"{_PACKAGE}.{main}"))
+        texts = {f"{package}/__init__.py": "" for package in packages}
+        texts.update({f"{name.replace('.', '/')}.py": _source(name) for name in names})
+        texts["__main__.py"] = _MAIN.format(module=f"{_PACKAGE}.{main}")
+        for path, text in texts.items():
+            archived.writestr(zipfile.ZipInfo(path, _DATE), text, zipfile.ZIP_DEFLATED)
     return content.getvalue()
