@@ -12,7 +12,9 @@ import subprocess
 import time
 import typing as t
 from collections.abc import Iterable
+from pathlib import Path
 
+import yaml
 from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.errors import LabError
 from podnet_lab.lab import Lab
@@ -147,9 +149,19 @@ class Runner:
             ProberControl(self.lab).start(interval_ms=INTERVAL_MS)
         return record
 
+    def inventory(self, fault: Fault) -> Path:
+        """The lab's inventory, or one without its last node."""
+        if not fault.without_last:
+            return self.lab.inventory
+        content = yaml.safe_load(self.lab.inventory.read_text(encoding="utf-8"))
+        del content["all"]["children"]["kube_node"]["hosts"][self.lab.nodes[-1].name]
+        path = results.folder() / f"{fault.id}-inventory.yml"
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
     def disturb(self, fault: Fault, scene: Scene, variables: t.Mapping[str, t.Any], record: Record) -> None:
         """The run with the fault in it."""
-        words = playbook.command(self.lab.inventory, variables, playbook=fault.playbook)
+        words = playbook.command(self.inventory(fault), variables, playbook=fault.playbook)
         environment = {**os.environ, "ANSIBLE_NOCOLOR": "true", "ANSIBLE_FORCE_COLOR": "false"}
         begin = time.monotonic()
         with open(scene.log, "wb") as output:

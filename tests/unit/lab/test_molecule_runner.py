@@ -85,3 +85,12 @@ def test_every_scenario_has_its_files():
     for name in molecule.SCENARIOS:
         assert (molecule.ROOT / "molecule" / name / "molecule.yml").exists()
     assert {path.parent.name for path in (molecule.ROOT / "molecule").glob("*/molecule.yml")} == set(molecule.SCENARIOS)
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent for path in (molecule.ROOT / "molecule").glob("*/molecule.yml")), ids=lambda path: path.name)
+def test_who_starts_probers_also_judges_them(folder):
+    text = (folder / "molecule.yml").read_text(encoding="utf-8")
+    prepare = (folder / "prepare.yml").read_text(encoding="utf-8")
+    if ("start-load" in prepare or "../routing/prepare.yml" in prepare) and folder.name != "faults":  # whose rows hold what its probers saw
+        own = [path.read_text(encoding="utf-8") for path in folder.glob("tests*/*.py")]
+        assert "verify ../shared/load" in text or any("podnet_molecule.load import" in code and "stop" in code for code in own)

@@ -46,3 +46,8 @@ def test_it_can_be_made_out_of_an_archive(program):
 def test_a_text_that_cannot_be_read_is_an_error():
     with pytest.raises(OSError, match=r"module_utils\._host\.nothing cannot be read"):
         standalone.archive("_host.nothing", [])
+
+
+def test_the_same_sources_give_the_same_bytes(program):
+    with zipfile.ZipFile(program) as archived:
+        assert {entry.date_time for entry in archived.infolist()} == {(1980, 1, 1, 0, 0, 0)}
