@@ -235,6 +235,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._host import (
 SOURCE = "99-podnet-calico.conflist"
 RECORD = "cni-switch.json"
 BRIDGE_RECORD = "bridge-settings.json"
+SHOWN_OF_ID = 13
+"""Characters of a sandbox's id, as crictl shows and takes it."""
 POLL_SECONDS = 0.25
 
 
@@ -501,13 +503,16 @@ class Switch:
         deadline = time.monotonic() + (0 if self.check_mode else self.params["settle_seconds"])
         while True:
             live = host_local.live_leases(self.flannel_leases(), self.known_pods(), self.ports or [])
-            exposed = [lease["address"] for lease in live if lease["address"] not in self.params["reserved_addresses"]]
+            exposed = [lease for lease in live if lease["address"] not in self.params["reserved_addresses"]]
             if not exposed:
                 return
             if time.monotonic() >= deadline:
+                named = ", ".join(lease["address"] for lease in exposed)
+                sandboxes = " ".join(lease["container_id"][:SHOWN_OF_ID] for lease in exposed)
                 raise Refused(
-                    f"reserved_addresses: {', '.join(exposed)} belong to running pods of Flannel and are not kept from Calico; reserve them "
-                    "with podnet.cni.calico_ipam and name them here, or evict the pods"
+                    f"reserved_addresses: {named} belong to running pods of Flannel and are not kept from Calico; reserve them "
+                    "with podnet.cni.calico_ipam and name them here, or evict the pods. A pod that was deleted by force is not in the cluster any "
+                    f"more and runs on for its grace period; `crictl stopp {sandboxes}` on the node ends what still runs"
                 )
             time.sleep(POLL_SECONDS)
             self.ports = self.bridge_ports()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import typing as t
@@ -458,6 +459,9 @@ def add_lonely(scene: Scene, name: str, script: str, grace: int) -> None:
     wait_for(f"a pod {name} on {scene.node}", 60, there, pause=0.5)
 
 
+STUBBORN = "trap '' TERM; while :; do sleep 1; done"
+
+
 def calm_pod(scene: Scene) -> None:
     """A pod that the budget is about, before the run."""
     add_lonely(scene, "never", "trap 'exit 0' TERM; while :; do sleep 0.2; done", 5)
@@ -476,12 +480,13 @@ def allow_evictions(scene: Scene) -> None:
 
 def stubborn_pod(scene: Scene) -> None:
     """A pod that does not end on SIGTERM and has ten minutes to do so."""
-    add_lonely(scene, "stubborn", "trap '' TERM; while :; do sleep 1; done", 600)
+    add_lonely(scene, "stubborn", STUBBORN, 600)
 
 
 def end_stubborn(scene: Scene) -> None:
-    """End it by force, as kubectl delete --force does."""
+    """Delete it by force, as kubectl delete --force does. The kubelet keeps to the grace period all the same, so its process is ended too."""
     remove_lonely(scene, "stubborn")
+    scene.on(scene.node, f"pkill -KILL -f {shlex.quote(f'^sh -c {STUBBORN}')}")
 
 
 def remove_lonely(scene: Scene, name: str) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 
@@ -309,6 +310,7 @@ def test_refuses_while_calico_could_give_away_the_address_of_a_running_pod(machi
     machine.base.pod("10.244.1.6", "vethgone", container="f" * 64)
     refused = machine.switch("calico")
     assert "10.244.1.5 belong to running pods" in refused["msg"] and "10.244.1.6" not in refused["msg"]
+    assert re.search(r"`crictl stopp [0-9a-f]{13}` on the node", refused["msg"])
     done = machine.switch("calico", reserved_addresses=["10.244.1.5"])
     assert done["changed"] and done["host_local_addresses"] == ["10.244.1.5", "10.244.1.6"]
 
