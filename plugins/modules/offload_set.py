@@ -109,6 +109,7 @@ options:
 notes:
   - O(watchdog_seconds) needs systemd.
 seealso:
+  - module: podnet.cni.mtu_set
   - module: podnet.cni.sysctl_set
   - module: podnet.cni.calico_fabric_probe
 """

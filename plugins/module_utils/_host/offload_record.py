@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._host import ethtool, put_back as setups
+from ansible_collections.podnet.cni.plugins.module_utils._host import ethtool
+from ansible_collections.podnet.cni.plugins.module_utils._host import put_back as setups
 from ansible_collections.podnet.cni.plugins.module_utils._plan.features import Features
 
 
