@@ -74,7 +74,7 @@ options:
     elements: str
     default: []
   probe_timeout:
-    description: Seconds that the answer to packets of one size may take, of which three are sent.
+    description: Seconds that the answer to packets of one size may take, of which three are sent. Until a peer has answered for the first time, three times as long.
     type: float
     default: 1.0
   overlay:
@@ -168,12 +168,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 mtu:
-  description: Bytes of the MTU of the devices, none with another state than V(present).
+  description: Bytes of the MTU of the devices, none with another state than O(state=present).
   returned: always
   type: int
   sample: 1450
 pod_mtu:
-  description: Bytes of the MTU that pods should have, none with another state than V(present).
+  description: Bytes of the MTU that pods should have, none with another state than O(state=present).
   returned: always
   type: int
   sample: 1400
@@ -210,7 +210,9 @@ peers:
   sample:
     - {address: 192.168.10.12, device: eth0, device_mtu: 1500, mtu: 1450, told_by: null, back: null}
 links:
-  description: Devices, tunnels and the bridge. With V(restored) also ends of pods' veths.
+  description:
+    - Devices, tunnels and the bridge. With another state than O(state=present) also the ends of pods' veths, and C(new pods) for files from which new
+      pods get their MTU.
   returned: always
   type: list
   elements: dict
@@ -220,7 +222,7 @@ links:
       type: str
       returned: always
     role:
-      description: One of C(underlay), C(tunnel), C(bridge), C(node_end) and C(pod_end), none with V(restored).
+      description: One of C(underlay), C(tunnel), C(bridge), C(node_end) and C(pod_end), none with O(state=restored).
       type: str
       returned: always
     overhead:
@@ -334,6 +336,7 @@ watchdog:
 """
 
 import difflib
+import errno
 import ipaddress
 import os
 import time
@@ -526,8 +529,9 @@ class Setter:
         try:
             if plan.different or waits:
                 change.begin(t.cast("two_phases.Entries", entries), self.wishes(plan), self.params["persistent"])
+            of_pods = {link.key for link in plan.reading.links if link.role in (mtu.NODE_END, mtu.POD_END)}
             for step in plan.steps:
-                self.set(step, plan.reading.places[step.key], entries[step.key])
+                self.set(step, plan.reading.places[step.key], entries[step.key], step.key in of_pods)
             device_setup.apply(plan.new_pods)
             if plan.steps:
                 self.verify(waits)
@@ -562,15 +566,14 @@ class Setter:
         return {key: {"mtu": plan.targets[key], "role": links[key].role, "kind": links[key].kind} for key in keys}
 
     @staticmethod
-    def set(step: mtu.Step, place: mtu_places.Place, entry: mtu_record.Entry) -> None:
-        """Change one link."""
+    def set(step: mtu.Step, place: mtu_places.Place, entry: mtu_record.Entry, of_pod: bool) -> None:
+        """Change one link. A pod that ended meanwhile needs no MTU any more."""
         try:
             mtu_places.set_mtu(place, step.after)
             mtu_places.replace_routes(place, [rtnetlink.with_mtu(bytes.fromhex(route), step.after) for route in entry["routes"]])
-        except ProcessLookupError:
-            # The pod ended meanwhile, and needs no MTU any more.
-            return
         except OSError as exc:
+            if of_pod and (isinstance(exc, ProcessLookupError) or exc.errno == errno.ENODEV):
+                return
             raise Failure(f"mtu: the kernel refuses {step.after} for {step.key}: {exc.strerror or exc}; give an mtu that its driver takes") from exc
 
     def verify(self, waits: bool) -> None:
@@ -589,7 +592,11 @@ class Setter:
 
     def refuse_smaller(self, option: str, remedy: str) -> None:
         """Refuse ways that carry less than the devices have."""
-        smaller = [f"{path.address} gets {path.mtu} of {path.device_mtu} bytes" for path in self.paths if path.mtu and path.mtu < path.device_mtu]
+        smaller = [
+            f"{path.address} gets {path.both_ways} of {path.device_mtu} bytes"
+            for path in self.paths
+            if path.both_ways is not None and path.both_ways < path.device_mtu
+        ]
         if smaller:
             raise Failure(f"{option}: packets of full size do not get through: {', '.join(smaller)}; {remedy}", **self.told())
 

@@ -24,6 +24,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan import path_mtu
 
 TRIES = 3
 """Packets of a size before it counts as lost."""
+_ROUNDS = 3
 _AT_ONCE = 16
 _HEADERS = {4: 28, 6: 48}
 """Bytes of IP and ICMP before the payload (RFC 792; RFC 4443)."""
@@ -163,7 +164,8 @@ def measure(address: str, timeout: float) -> path_mtu.Path:
         device = next(device for device in links.devices() if device.ifindex == index)
     with Pinger(address, timeout) as pinger:
         first = path_mtu.FIRST[pinger.version]
-        if not pinger.answered(first):
+        # The first packet may have to wait until neighbours are known.
+        if not any(pinger.answered(first) for dummy in range(_ROUNDS)):
             return path_mtu.Path(address, device.name, device.mtu, None, None, None)
         search = path_mtu.Search(first, min(device.mtu, 65535))
         told_by = None

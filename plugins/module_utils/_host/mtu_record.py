@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._host import mtu_places, namespaces
@@ -90,6 +91,8 @@ def put_back(entries: Entries) -> list[str]:
         except ProcessLookupError:
             continue
         except OSError as exc:
+            if exc.errno == errno.ENODEV:
+                continue
             problems.append(f"MTU {step.after} of {step.key}: {exc.strerror or exc}")
     for key, *dummy in links:
         try:
@@ -97,6 +100,8 @@ def put_back(entries: Entries) -> list[str]:
         except ProcessLookupError:
             continue
         except OSError as exc:
+            if exc.errno in (errno.ENODEV, errno.ENOENT, errno.ESRCH):
+                continue
             problems.append(f"routes of {key}: {exc.strerror or exc}")
     for entry in entries.values():
         problems += setups.restore_setup(entry)

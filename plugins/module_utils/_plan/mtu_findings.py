@@ -75,8 +75,8 @@ def _one_way(paths: t.Sequence[Path]) -> t.Iterator[Finding]:
 def _mixture(paths: t.Sequence[Path]) -> t.Iterator[Finding]:
     sizes: dict[str, dict[int, list[str]]] = {}
     for path in paths:
-        if path.mtu is not None:
-            sizes.setdefault(path.device, {}).setdefault(min(path.mtu, path.back or path.mtu), []).append(path.address)
+        if path.both_ways is not None:
+            sizes.setdefault(path.device, {}).setdefault(path.both_ways, []).append(path.address)
     for device, found in sizes.items():
         if len(found) > 1:
             parts = [f"{size} to {listed(natural(found[size]))}" for size in sorted(found, reverse=True)]

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import typing as t
 
-SMALLEST = {4: 68, 6: 1280}
-"""Bytes that every link carries, by IP version (RFC 791, section 3.2; RFC 8200, section 5)."""
 FIRST = {4: 128, 6: 128}
 """Bytes of the packet that shows whether a peer answers at all."""
 USUAL = (576, 1280, 1350, 1370, 1380, 1400, 1410, 1420, 1430, 1440, 1442, 1450, 1454, 1460, 1472, 1480, 1492, 1500, 1550, 1600, 2000, 4000,
@@ -65,6 +63,11 @@ class Path(t.NamedTuple):
     back: int | None
     """Bytes of the largest fragment of answers, None when they came whole. The way back carries that much, up to 7 bytes more."""
 
+    @property
+    def both_ways(self) -> int | None:
+        """Bytes that get through there and back."""
+        return self.mtu if self.mtu is None or self.back is None else min(self.mtu, self.back)
+
     def to_dict(self) -> dict[str, t.Any]:
         """As a result."""
         return dict(self._asdict())
@@ -72,5 +75,5 @@ class Path(t.NamedTuple):
 
 def smallest(paths: t.Iterable[Path], devices: t.Collection[str]) -> int | None:
     """The largest packet that passes to all peers behind some devices, both ways; None when no peer answers."""
-    sizes = [min(path.mtu, path.back or path.mtu) for path in paths if path.mtu is not None and path.device in devices]
-    return min(sizes, default=None)
+    sizes = [path.both_ways for path in paths if path.device in devices]
+    return min((size for size in sizes if size is not None), default=None)

@@ -15,6 +15,10 @@ ROUTER, FAR, NEAR, LOUD = "10.1.0.254", "10.2.0.1", "10.3.0.1", "10.1.0.1"
 SIX = "fd00:2::1"
 
 
+SETTLE = "for name in {names}; do i=0; until [ $(cat /sys/class/net/$name/operstate) = up ] || [ $i -gt 99 ]; do sleep 0.1; i=$((i+1)); done; done"
+"""The kernel tells of a carrier some time after it is there, and has no routes of IPv6 by then."""
+
+
 class Hops:
     """The node, the router, and the two peers."""
 
@@ -65,6 +69,8 @@ def hops(node):
         _ip(node.name, "address add 10.1.0.1/24 dev eth0", "address add fd00:1::1/64 dev eth0 nodad", "link set eth0 up",
             f"route add default via {ROUTER}", "route add default via fd00:1::254")  # fmt: skip
         made.within(made.router, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
+        made.within(node.name, "sh", "-c", SETTLE.format(names="eth0"))
+        made.within(made.router, "sh", "-c", SETTLE.format(names="node far near"))
         yield made
     finally:
         for name in names:

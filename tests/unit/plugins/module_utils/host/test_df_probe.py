@@ -63,7 +63,7 @@ def test_what_the_kernel_has_learned_before_does_not_count(hops):  # noqa: F811
 
 def test_ipv6(hops):  # noqa: F811
     hops.resize(1400)
-    (far,) = measure(hops, SIX)
+    (far,) = measure(hops, SIX, timeout=1.0)
     assert (far["mtu"], far["told_by"]) == (1400, "fd00:1::254")
 
 
