@@ -61,7 +61,8 @@ options:
   interfaces:
     description:
       - Names of the node's devices, below all tunnels. By default those by which O(peers) are reached, without tunnels.
-      - Of a VLAN or a bond name what it is on as well, unless that is large enough.
+      - Of a VLAN name what it is on as well, unless that is large enough.
+      - Name those only that carry packets of pods. What a tunnel on another device carries counts for pods too, and stays as it is.
     type: list
     elements: str
     default: []
@@ -74,7 +75,9 @@ options:
     elements: str
     default: []
   probe_timeout:
-    description: Seconds that the answer to packets of one size may take, of which three are sent. Until a peer has answered for the first time, three times as long.
+    description:
+      - Seconds that the answer to packets of one size may take, of which three are sent. Until a peer has answered for the first time, three
+        times as long.
     type: float
     default: 1.0
   overlay:
@@ -500,10 +503,12 @@ class Setter:
 
     def plan(self, interfaces: t.Collection[str], wanted: int, change: two_phases.Change) -> Plan:
         """What has to be done."""
-        reading = mtu_links.read(interfaces, self.params["bridge"], self.params["overlay"], self.params["pods"] != "leave", self.root)
+        reading = mtu_links.read(interfaces, self.params["bridge"], self.params["pods"] != "leave", self.root)
         targets = mtu.targets(reading.links, wanted)
-        in_pods = (mtu.NODE_END, mtu.POD_END)
-        settable = {link.key: targets[link.key] for link in reading.links if self.params["pods"] == "repair" or link.role not in in_pods}
+        roles = [mtu.UNDERLAY]
+        roles += [mtu.TUNNEL, mtu.BRIDGE] if self.params["overlay"] else []
+        roles += [mtu.NODE_END, mtu.POD_END] if self.params["pods"] == "repair" else []
+        settable = {link.key: targets[link.key] for link in reading.links if link.role in roles}
         mtu.refuse(reading.links, settable)
         new_pods = device_setup.of_files({}, 0o644)
         if self.params["overlay"]:
@@ -553,7 +558,8 @@ class Setter:
                 routes = mtu_places.routes_to_change(place, step.before, step.after)
             except ProcessLookupError:
                 routes = []
-            found[step.key] = mtu_record.of_link(place, step.before, depths[step.key], routes)
+            fitted = mtu.fits(plan.reading.links, step.key)
+            found[step.key] = mtu_record.of_link(place, step.before, depths[step.key], fitted, routes)
         if plan.new_pods.needed:
             found[NEW_PODS] = mtu_record.of_setup(plan.new_pods.before)
         return found

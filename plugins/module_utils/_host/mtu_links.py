@@ -35,7 +35,7 @@ def is_node_end(device: rtnetlink.Device, bridge: int) -> bool:
     return device.kind == "veth" and (flannel_node.is_calico_interface(device.name) or bool(bridge and device.master == bridge))
 
 
-def read(interfaces: t.Collection[str], bridge: str, overlay: bool, pods: bool, root: Path = Path("/")) -> Reading:
+def read(interfaces: t.Collection[str], bridge: str, pods: bool, root: Path = Path("/")) -> Reading:
     """The links that go with some NICs."""
     devices = rtnetlink.read_devices()
     by_index = {device.ifindex: device for device in devices}
@@ -47,9 +47,9 @@ def read(interfaces: t.Collection[str], bridge: str, overlay: bool, pods: bool, 
         role = None
         if device.name in interfaces:
             role = mtu.UNDERLAY
-        elif overlay and is_tunnel(device) and (below is None or below in interfaces):
+        elif is_tunnel(device):
             role = mtu.TUNNEL
-        elif overlay and device.ifindex == bridges:
+        elif device.ifindex == bridges:
             role = mtu.BRIDGE
         if role:
             _add(found, device.name, role, device, below, six, None)

@@ -24,6 +24,8 @@ class Entry(setups.Setup):
     """Path and inode, None for a link of the node itself."""
     index: int
     name: str
+    fitted: bool
+    """Whether it was not too large for the link below: the kernel does not take back what was."""
     routes: list[str]
     """Routes by it that had an MTU of their own which was changed as well: messages of netlink, in hexadecimal digits."""
 
@@ -31,7 +33,7 @@ class Entry(setups.Setup):
 Entries = dict[str, Entry]
 
 
-def of_link(place: mtu_places.Place, value: int, depth: int, routes: t.Iterable[bytes]) -> Entry:
+def of_link(place: mtu_places.Place, value: int, depth: int, fitted: bool, routes: t.Iterable[bytes]) -> Entry:
     """The entry of a link."""
     return Entry(
         mtu=value,
@@ -39,6 +41,7 @@ def of_link(place: mtu_places.Place, value: int, depth: int, routes: t.Iterable[
         namespace=list(place.namespace) if place.namespace else None,
         index=place.ifindex,
         name=place.name,
+        fitted=fitted,
         routes=[route.hex() for route in routes],
         **setups.nothing(),
     )
@@ -46,7 +49,7 @@ def of_link(place: mtu_places.Place, value: int, depth: int, routes: t.Iterable[
 
 def of_setup(setup: setups.Setup) -> Entry:
     """The entry of files and commands alone."""
-    return Entry(mtu=None, depth=0, namespace=None, index=0, name="", routes=[], **setup)
+    return Entry(mtu=None, depth=0, namespace=None, index=0, name="", fitted=True, routes=[], **setup)
 
 
 def place_of(entry: Entry) -> mtu_places.Place:
@@ -70,6 +73,7 @@ def merged(first: Entries, second: Entries) -> Entries:
             namespace=link["namespace"],
             index=link["index"],
             name=link["name"],
+            fitted=link["fitted"],
             routes=link["routes"],
             files={**entry["files"], **known["files"]},
             commands={**entry["commands"], **known["commands"]},
@@ -91,7 +95,7 @@ def put_back(entries: Entries) -> list[str]:
         except ProcessLookupError:
             continue
         except OSError as exc:
-            if exc.errno == errno.ENODEV:
+            if exc.errno == errno.ENODEV or (exc.errno == errno.EINVAL and not entries[step.key]["fitted"]):
                 continue
             problems.append(f"MTU {step.after} of {step.key}: {exc.strerror or exc}")
     for key, *dummy in links:

@@ -69,20 +69,23 @@ def overhead(name: str, kind: str, ipv6: bool) -> int:
     return OVERHEADS.get((kind, ipv6), OVERHEADS.get((kind, False), 0))
 
 
+def _tunnels(links: t.Iterable[Link], wanted: int) -> dict[str, int]:
+    """The MTU of every tunnel. One that leaves by a link of which nothing is asked stays as it is."""
+    found = list(links)
+    asked = {link.key for link in found if link.role == UNDERLAY}
+    return {link.key: wanted - link.overhead if link.below is None or link.below in asked else link.mtu for link in found if link.role == TUNNEL}
+
+
 def targets(links: t.Sequence[Link], wanted: int) -> dict[str, int]:
     """The MTU of every link, when each underlay gets C(wanted)."""
-    found = {link.key: wanted for link in links if link.role == UNDERLAY}
-    for link in links:
-        if link.role == TUNNEL:
-            found[link.key] = found.get(link.below or "", wanted) - link.overhead
     pods = pod_mtu(links, wanted)
-    found.update({link.key: pods for link in links if link.role in (BRIDGE, NODE_END, POD_END)})
-    return found
+    found = {link.key: wanted if link.role == UNDERLAY else pods for link in links}
+    return {**found, **_tunnels(links, wanted)}
 
 
 def pod_mtu(links: t.Iterable[Link], wanted: int) -> int:
-    """The MTU of pods."""
-    return wanted - max((link.overhead for link in links if link.role == TUNNEL), default=0)
+    """The MTU of pods: what fits into every tunnel, and without any what the wire has."""
+    return min(_tunnels(links, wanted).values(), default=wanted)
 
 
 def refuse(links: t.Iterable[Link], after: t.Mapping[str, int]) -> None:
@@ -107,13 +110,16 @@ def refuse(links: t.Iterable[Link], after: t.Mapping[str, int]) -> None:
 
 
 def order(links: t.Iterable[tuple[str, int, int, int]]) -> list[Step]:
-    """Changes in the order in which no link is ever larger than the one below takes: what shrinks from above to below, then what grows from
-    below to above. Of each link its key, how many are below it, its MTU and what it gets.
+    """Changes in the order in which the kernel takes them: what grows from below to above, then what shrinks from above to below.
+
+    So no link is larger than the one below takes, if none was before; and one that is too large fits before it is touched, since the kernel
+    refuses a tunnel that does not fit even when it shrinks (linux:drivers/net/vxlan/vxlan_core.c). Of each link its key, how far above the wire
+    it is, its MTU, and what it gets.
     """
     found = list(links)
-    shrinking = sorted((link for link in found if link[3] < link[2]), key=lambda link: -link[1])
     growing = sorted((link for link in found if link[3] > link[2]), key=lambda link: link[1])
-    return [Step(key, before, after) for key, dummy, before, after in (*shrinking, *growing)]
+    shrinking = sorted((link for link in found if link[3] < link[2]), key=lambda link: -link[1])
+    return [Step(key, before, after) for key, dummy, before, after in (*growing, *shrinking)]
 
 
 def depths(links: t.Iterable[Link]) -> dict[str, int]:
@@ -132,6 +138,13 @@ def steps(links: t.Sequence[Link], after: t.Mapping[str, int]) -> list[Step]:
     """What has to be done so that links have their MTU."""
     depth = depths(links)
     return order((link.key, depth[link.key], link.mtu, after[link.key]) for link in links if link.key in after)
+
+
+def fits(links: t.Iterable[Link], key: str) -> bool:
+    """Whether a link is not too large for the one below."""
+    by_key = {link.key: link for link in links}
+    below = by_key.get(by_key[key].below or "")
+    return below is None or by_key[key].mtu + by_key[key].overhead <= below.mtu
 
 
 def route_mtu(mtu: int, before: int, after: int) -> int:

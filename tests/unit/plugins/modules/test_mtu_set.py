@@ -218,7 +218,8 @@ def test_pods_are_listed_or_left(host):
 def test_the_device_alone(host):
     host.base.config("10-calico.conflist", CALICO)
     done = host.set(mtu="1480", interfaces=["eth0"], overlay=False, pods="leave")
-    assert done["changed"] and [link["name"] for link in done["links"]] == ["eth0"]
+    assert done["changed"] and [link["name"] for link in done["links"] if link["before"] != link["after"]] == ["eth0"]
+    assert done["pod_mtu"] == 1430
     assert host.sizes == host.all(1480, 1450)
     assert host.felix.read_text() == "1450"
     assert ids(done) == ["mtu-cni-config"]
@@ -258,7 +259,7 @@ def test_the_timer_heals_a_link_that_was_lost_without_the_collection(host):
     host.set(mtu="1480", interfaces=["eth0"])
     before, route = host.sizes, host.route("veth0b")
     host.set(mtu="1290", interfaces=["eth0"], overlay=False, pods="leave", watchdog_seconds=60)
-    host.set(mtu="1300", interfaces=["eth0"], pods="repair")
+    assert "mtu-felix" in ids(host.set(mtu="1300", interfaces=["eth0"], pods="repair"))
     assert host.sizes == host.all(1300, 1250) and host.route("veth0b") == 1250
     said = host.elapse()
     assert "the change was not kept in time: MTUs of eth0, " in said and "were put back\n" in said
@@ -269,6 +270,16 @@ def test_the_timer_heals_a_link_that_was_lost_without_the_collection(host):
     assert sorted(os.listdir(host.state)) == ["mtu-watchdog.log", "mtu.json"]
     host.set(state="restored")
     assert host.sizes == host.all(1500, 1450) and not host.state.exists()
+
+
+@needs_root_netns
+def test_a_tunnel_that_was_too_large_is_mended_and_cannot_be_put_back(host):
+    host.base.ip("link set eth0 mtu 1400\n")
+    done = host.twice(mtu="1400", interfaces=["eth0"], pods="repair")
+    assert ids(done) == ["mtu-tunnel-too-large", "mtu-tunnel-too-large", "mtu-felix"]
+    assert host.sizes == host.all(1400, 1350)
+    assert host.set(state="restored")["changed"] and not host.state.exists()
+    assert host.sizes == {**host.all(1400, 1450), "flannel.1": 1350, "vxlan.calico": 1350}
 
 
 @needs_root_netns
@@ -294,18 +305,11 @@ def test_a_change_that_somebody_else_took_back_is_not_kept(host):
 
 @needs_root_netns
 def test_a_peer_that_is_lost_is_told_and_everything_put_back(host):
-    """A device that does not carry anything of the new size: here one that carries nothing with another MTU."""
     before = host.sizes
-    ip = host.base.run("sh", "-c", "command -v ip").strip()
-    watcher = subprocess.Popen(
-        ["ip", "netns", "exec", host.base.name, "sh", "-c",
-         f"while [ \"$(cat /sys/class/net/eth0/mtu)\" = 1500 ]; do sleep 0.02; done; {ip} -netns {host.hops.router} link set node down"]
-    )  # fmt: skip
-    try:
-        refused = host.set(mtu="1400", interfaces=["eth0"], peers=[FAR], watchdog_seconds=60)
-    finally:
-        watcher.kill()
-        watcher.wait()
+    rule = "add rule inet t i icmp type echo-request limit rate over 1/hour burst 2 packets drop"
+    for words in ("add table inet t", "add chain inet t i { type filter hook forward priority 0; }", rule):
+        host.hops.within(host.hops.router, "nft", words)
+    refused = host.set(mtu="1400", interfaces=["eth0"], peers=[FAR], watchdog_seconds=60, probe_timeout=1.0)
     assert refused["failed"] and f"{FAR} does not answer pings any more" in refused["msg"] and "everything was put back" in refused["msg"]
     assert host.sizes == before and host.timer is None and not host.state.exists()
 

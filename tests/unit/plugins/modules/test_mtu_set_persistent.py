@@ -39,9 +39,9 @@ class Machine(Host):
             rtnetlink.Device(number, name, "", mtu, 0, 0, True, 0, 0, None, False) for number, (name, mtu) in enumerate(self.mtus.items(), start=1)
         ]
 
-    def read(self, interfaces, bridge, overlay, pods, root):
+    def read(self, interfaces, bridge, pods, root):
         links = [mtu.Link("eth0", mtu.UNDERLAY, "", self.mtus["eth0"])]
-        links += [mtu.Link("flannel.1", mtu.TUNNEL, "vxlan", self.mtus["flannel.1"], below="eth0", overhead=50)] if overlay else []
+        links.append(mtu.Link("flannel.1", mtu.TUNNEL, "vxlan", self.mtus["flannel.1"], below="eth0", overhead=50))
         return mtu_links.Reading(links, {link.key: mtu_places.Place(None, number, link.key) for number, link in enumerate(links, start=1)})
 
     def measure(self, addresses, timeout):
@@ -91,7 +91,8 @@ def test_it_lasts_and_is_put_back_as_a_whole(machine):
     assert "MTUBytes=1400" in machine.file.read_text()
     assert not machine.run_module()["changed"]
     machine.run_module(mtu="1300")
-    assert machine.run_module(state="restored")["links"][0]["persistent_in"] == [str(machine.file)]
+    restored = {link["name"]: link["persistent_in"] for link in machine.run_module(state="restored")["links"]}
+    assert restored == {"eth0": [str(machine.file)], "flannel.1": []}
     assert not machine.file.exists() and not machine.state.exists()
     assert machine.mtus == {"eth0": 1500, "flannel.1": 1450}
 

@@ -53,6 +53,8 @@ def test_pods_fit_into_every_tunnel_and_without_any_they_have_what_the_wire_has(
         "c1": 1440,
         "c1:eth0": 1440,
     }
+    links = [*node(), Link("vxlan.calico", TUNNEL, "vxlan", 1400, below="eth1", overhead=50)]
+    assert mtu.targets(links, 9000) == {**mtu.targets(node(), 9000), "vxlan.calico": 1400, "cni0": 1400, "c1": 1400, "c1:eth0": 1400}
     without = [link for link in node() if link.role != TUNNEL]
     assert mtu.targets(without, 1500)["c1:eth0"] == 1500
 
@@ -100,8 +102,13 @@ def test_from_an_inconsistent_beginning_the_kernel_is_never_asked_for_more_than_
             sizes = dict(now)
             for step in mtu.steps(links, mtu.targets(links, wanted)):
                 sizes[step.key] = step.after
-                if step.key == "flannel.1" and step.after > step.before:
+                if step.key == "flannel.1":
                     assert step.after + 50 <= sizes["eth0"]
+
+
+def test_a_tunnel_that_does_not_fit_is_known():
+    assert mtu.fits(node(), "flannel.1") and mtu.fits(node(), "eth0")
+    assert not mtu.fits(node(tunnel=1460), "flannel.1")
 
 
 def test_a_vlan_grows_after_what_it_is_on():
