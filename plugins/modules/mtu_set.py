@@ -68,7 +68,7 @@ options:
     default: []
   peers:
     description:
-      - Addresses of other nodes. To prove a tunnel, addresses behind it. They have to answer pings.
+      - Addresses of other nodes. To prove a tunnel, addresses behind it. They have to answer pings. Those of the node itself are passed over.
       - Without O(watchdog_seconds) a change is put back at once when packets of full size do not get to all that answer. With it they have to
         with O(state=committed), for which they are given again, as all nodes have changed by then.
     type: list
@@ -370,6 +370,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan import mtu, mtu_f
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, ordered
 
 AUTO = "auto"
+LOOPBACK = "lo"
 NEW_PODS = "new pods"
 """The entry of the record for files from which new pods get their MTU."""
 SETTLE_SECONDS = 15.0
@@ -443,9 +444,10 @@ class Setter:
     # -- what is there
 
     def measure(self) -> list[path_mtu.Path]:
-        """The ways to the peers."""
+        """The ways to the peers; an address of the node itself is none."""
         try:
-            return df_probe.measure_all(self.params["peers"], self.params["probe_timeout"])
+            paths = df_probe.measure_all(self.params["peers"], self.params["probe_timeout"])
+            return [path for path in paths if path.device != LOOPBACK]
         except OSError as exc:
             raise Failure(f"peers: no way leads to one of them: {exc.strerror or exc}; give addresses that the node has routes to") from exc
 
@@ -457,9 +459,11 @@ class Setter:
             if name not in devices:
                 near = difflib.get_close_matches(name, devices, n=3, cutoff=0.5) or list(devices)
                 raise Failure(f"interfaces: there is no '{name}' on this host; it has {', '.join(near[:8])}")
+            if name == LOOPBACK or mtu_links.is_tunnel(devices[name]):
+                raise Failure(f"interfaces: '{name}' is no device of a wire; name the one below, tunnels follow it")
         found = given or list(dict.fromkeys(path.device for path in self.paths if not mtu_links.is_tunnel(devices[path.device])))
         if not found:
-            raise Failure("interfaces: all peers are behind tunnels; name the devices below them")
+            raise Failure("interfaces: no peer is on another node and not behind a tunnel; name the devices, or give other peers")
         return list(found)
 
     def wanted(self, interfaces: t.Collection[str]) -> int:

@@ -161,7 +161,9 @@ def measure(address: str, timeout: float) -> path_mtu.Path:
     """
     with rtnetlink.Links() as links:
         index = links.device_to(address)
-        device = next(device for device in links.devices() if device.ifindex == index)
+        device = next((device for device in links.devices() if device.ifindex == index), None)
+    if device is None:
+        raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
     with Pinger(address, timeout) as pinger:
         first = path_mtu.FIRST[pinger.version]
         # The first packet may have to wait until neighbours are known.

@@ -157,7 +157,7 @@ def test_everything_is_given_what_gets_through_and_put_back(host):
     host.hops.resize(1400)
     before = host.sizes
     assert before == host.all(1500, 1450)
-    done = host.twice(peers=[FAR, ROUTER], pods="repair")
+    done = host.twice(peers=[FAR, ROUTER, "10.1.0.1"], pods="repair")
     assert host.sizes == host.all(1400, 1350)
     assert (done["mtu"], done["pod_mtu"]) == (1400, 1350)
     assert {(path["address"], path["mtu"]) for path in done["peers"]} == {(FAR, 1400), (ROUTER, 1400)}
@@ -320,6 +320,7 @@ def test_a_peer_that_is_lost_is_told_and_everything_put_back(host):
     [
         ({"interfaces": ["eth00"], "mtu": "1400"}, ["there is no 'eth00' on this host", "eth0"]),
         ({"interfaces": ["eth0"], "mtu": "1279"}, ["eth0 would get 1279 and lose its IPv6 addresses", "at least 1280"]),
+        ({"interfaces": ["flannel.1"], "mtu": "1400"}, ["'flannel.1' is no device of a wire", "name the one below"]),
         ({"peers": ["10.2.0.9"]}, ["cannot be measured", "10.2.0.9", "or a number"]),
         ({"mtu": "1400", "interfaces": ["eth0"], "persistent": True}, ["nothing that is known here sets up eth0", "set persistent=false"]),
     ],

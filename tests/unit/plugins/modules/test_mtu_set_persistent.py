@@ -177,5 +177,5 @@ def test_a_way_that_is_smaller_there_or_back_is_not_kept(machine, way):
 def test_peers_behind_tunnels_alone_do_not_tell_the_device(machine, monkeypatch):
     monkeypatch.setattr(df_probe, "measure_all", lambda addresses, timeout: [Path(PEER, "flannel.1", 1450, 1450, None, None)])
     monkeypatch.setattr(mtu_links, "is_tunnel", lambda device: device.name == "flannel.1")
-    with pytest.raises(mtu_set.Failure, match="all peers are behind tunnels; name the devices below them"):
+    with pytest.raises(mtu_set.Failure, match="no peer is on another node and not behind a tunnel; name the devices"):
         machine.run_module(mtu="auto", interfaces=[], peers=[PEER])
