@@ -109,6 +109,7 @@ options:
 notes:
   - O(watchdog_seconds) needs systemd.
 seealso:
+  - module: podnet.cni.mtu_set
   - module: podnet.cni.sysctl_set
   - module: podnet.cni.calico_fabric_probe
 """
@@ -236,21 +237,23 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.podnet.cni.plugins.module_utils._host import (
     commands,
+    device_setup,
     ethtool,
     files,
-    offload_change,
     offload_persistence,
     offload_record,
     offload_trial,
-    offload_way_back,
+    put_back,
     systemd_timer,
     tcp_probe,
+    two_phases,
     way_back,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._host.offload_way_back import KIND
 from ansible_collections.podnet.cni.plugins.module_utils._plan import features as of_devices
 
 States = dict[str, dict[str, of_devices.Feature]]
-Persistence = dict[str, offload_persistence.Change]
+Persistence = dict[str, device_setup.Change]
 
 
 class Failure(Exception):
@@ -285,11 +288,6 @@ def option_problem(params: t.Mapping[str, t.Any]) -> str | None:
         if not 0 <= probe["bytes"] <= 1 << 24:
             return f"probe.bytes: {probe['bytes']} is out of range; give 0 to {1 << 24}"
     return way_back.seconds_problem(params["watchdog_seconds"], "keep the change at once")
-
-
-def _how_undone(problems: list[str]) -> str:
-    """How it went to put everything back, for a message."""
-    return f"this could not be put back: {'; '.join(problems)}" if problems else "everything was put back"
 
 
 class Setter:
@@ -333,13 +331,13 @@ class Setter:
         before = self.read(self.params["interfaces"])
         wishes = dict.fromkeys(before, self.wishes)
         asked = {interface: of_devices.request(interface, self.wishes, before[interface]) for interface in before}
-        change = offload_change.Change(self.folder, self.params["watchdog_seconds"])
+        change = two_phases.Change(self.folder, self.params["watchdog_seconds"], KIND)
         plans = self.persistence(wishes, before) if self.params["persistent"] else {}
         if self.params["probe"]:
             return self.present_by_probe(before, asked, change)
         return self.present_as_given(before, wishes, asked, plans, change)
 
-    def persistence(self, wishes: offload_change.Wishes, features: States) -> Persistence:
+    def persistence(self, wishes: two_phases.Wishes, features: States) -> Persistence:
         """What has to be written so that wishes last."""
         plans = {name: offload_persistence.plan(name, wishes[name], features[name], self.root) for name in wishes}
         return {name: plan for name, plan in plans.items() if plan.needed}
@@ -355,10 +353,10 @@ class Setter:
     def present_as_given(
         self,
         before: States,
-        wishes: offload_change.Wishes,
+        wishes: two_phases.Wishes,
         asked: dict[str, dict[str, bool]],
         plans: Persistence,
-        change: offload_change.Change,
+        change: two_phases.Change,
     ) -> dict[str, t.Any]:
         """Set what is asked for."""
         different = {name: of_devices.to_write(asked[name], before[name]) for name in asked}
@@ -381,10 +379,10 @@ class Setter:
     def carry_out(
         self,
         before: States,
-        wishes: offload_change.Wishes,
+        wishes: two_phases.Wishes,
         different: dict[str, dict[str, bool]],
         plans: Persistence,
-        change: offload_change.Change,
+        change: two_phases.Change,
         waits: bool,
     ) -> None:
         """All of it, or nothing."""
@@ -401,17 +399,17 @@ class Setter:
         except (Failure, commands.CommandError, OSError) as exc:
             problems = offload_record.put_back(offload_record.merged(entries, written))
             change.give_up()
-            raise Failure(f"{exc}; {_how_undone(problems)}") from exc
+            raise Failure(f"{exc}; {put_back.told(problems)}") from exc
 
     def make_last(self, plans: Persistence, written: dict[str, offload_record.Entry]) -> None:
         """Write what makes changes last; C(written) gets what was there before, also of those before one that fails."""
         for name, plan in plans.items():
-            offload_persistence.apply(plan)
-            written[name] = plan.before
-        offload_change.add_to_record(self.folder, written)
+            device_setup.apply(plan)
+            written[name] = offload_record.Entry(features={}, **plan.before)
+        two_phases.add_to_record(self.folder, KIND, dict(written))
 
     @staticmethod
-    def refuse_unmet(wishes: offload_change.Wishes, after: States) -> None:
+    def refuse_unmet(wishes: two_phases.Wishes, after: States) -> None:
         """Refuse when the kernel does not do what it was asked for."""
         for name in wishes:
             unmet = of_devices.unmet(wishes[name], after[name])
@@ -424,7 +422,7 @@ class Setter:
 
     # -- present, by a probe
 
-    def present_by_probe(self, before: States, asked: dict[str, dict[str, bool]], change: offload_change.Change) -> dict[str, t.Any]:
+    def present_by_probe(self, before: States, asked: dict[str, dict[str, bool]], change: two_phases.Change) -> dict[str, t.Any]:
         """Set what helps."""
         options = self.params["probe"]
         peer = tcp_probe.Peer(options["address"], options["port"], options["source"], options["bytes"], options["timeout"])
@@ -456,7 +454,7 @@ class Setter:
         return self.try_candidates(before, candidates, peer, change)
 
     def try_candidates(
-        self, before: States, candidates: list[offload_trial.Candidate], peer: tcp_probe.Peer, change: offload_change.Change
+        self, before: States, candidates: list[offload_trial.Candidate], peer: tcp_probe.Peer, change: two_phases.Change
     ) -> dict[str, t.Any]:
         """Try them, and keep what helps."""
         all_names: dict[str, list[str]] = {}
@@ -481,19 +479,19 @@ class Setter:
             plans = self.persistence(wishes, before) if self.params["persistent"] else {}
             if not change.two_phases:
                 self.make_last(plans, written)
-        except (Failure, offload_persistence.Refused, commands.CommandError, OSError) as exc:
+        except (Failure, device_setup.Refused, commands.CommandError, OSError) as exc:
             problems = offload_record.put_back(offload_record.merged(entries, written))
             change.give_up()
-            raise Failure(f"{exc}; {_how_undone(problems)}", probe=self.probe) from exc
+            raise Failure(f"{exc}; {put_back.told(problems)}", probe=self.probe) from exc
         return self.result(True, before, self.read(before), {name: chosen.after}, plans, armed=None)
 
     # -- committed
 
     def run_committed(self) -> dict[str, t.Any]:
         """State committed. What could not last is found before the timer is stopped."""
-        pending = offload_record.read_pending(self.folder)
+        pending = two_phases.read_pending(self.folder, KIND)
         if pending is None:
-            log = files.read_text(self.folder / offload_way_back.LOG)
+            log = files.read_text(self.folder / KIND.log)
             if log:
                 raise Failure(
                     f"state: there is no change to keep. The watchdog says: {log.strip()}. Run state=present again, with more watchdog_seconds if "
@@ -514,27 +512,27 @@ class Setter:
             self.keep(pending, plans)
         return self.result(True, now, now, asked, plans, armed=False)
 
-    def keep(self, pending: offload_record.Pending, plans: Persistence) -> None:
+    def keep(self, pending: two_phases.Pending, plans: Persistence) -> None:
         """Stop the timer, then make it last."""
-        offload_way_back.disarm(self.folder)
-        if offload_record.read_pending(self.folder) is None:
+        change = two_phases.Change(self.folder, 0, KIND)
+        change.disarm()
+        if two_phases.read_pending(self.folder, KIND) is None:
             raise Failure("state: the timer was quicker and has put everything back; run state=present again, with more watchdog_seconds")
         written: dict[str, offload_record.Entry] = {}
-        change = offload_change.Change(self.folder, 0)
         try:
             self.make_last(plans, written)
         except (commands.CommandError, OSError) as exc:
             problems = offload_record.put_back(offload_record.merged(pending["entries"], written))
-            offload_record.restore_file(self.folder / offload_record.RECORD, pending["record"])
+            put_back.restore_file(self.folder / KIND.record, pending["record"])
             change.end()
-            raise Failure(f"persistent: {exc}; {_how_undone(problems)}") from exc
+            raise Failure(f"persistent: {exc}; {put_back.told(problems)}") from exc
         change.end()
 
     # -- restored
 
     def run_restored(self) -> dict[str, t.Any]:
         """State restored."""
-        record = offload_record.read_record(self.folder)
+        record = two_phases.read_record(self.folder, KIND)
         chosen = {name: entry for name, entry in record.items() if name in (self.params["interfaces"] or record)}
         present = {name for dummy, name in socket.if_nameindex()}
         before = self.read(name for name in chosen if name in present)
@@ -542,31 +540,20 @@ class Setter:
         if not chosen:
             return self.result(False, {}, {}, {}, {}, armed=None)
         if not self.check_mode:
-            self.restore(chosen, record)
+            self.restore(chosen)
         after = self.foreseen(before, asked) if self.check_mode else self.read(before)
         results = self.result(True, before, after, asked, {}, armed=False if set(chosen) == set(record) else None)
         for name, interface in ((entry["name"], entry) for entry in results["interfaces"]):
             interface["persistent_in"] = [*chosen[name]["files"], *chosen[name]["commands"]]
         return results
 
-    def restore(self, chosen: offload_record.Entries, record: offload_record.Entries) -> None:
+    def restore(self, chosen: offload_record.Entries) -> None:
         """Put back, then forget."""
-        change = offload_change.Change(self.folder, 0)
+        change = two_phases.Change(self.folder, 0, KIND)
         problems = offload_record.put_back(chosen)
         if problems:
             raise Failure(f"state: this could not be put back: {'; '.join(problems)}; put it right and run state=restored again")
-        left = {name: entry for name, entry in record.items() if name not in chosen}
-        offload_record.write(self.folder / offload_record.RECORD, left)
-        if change.pending is None:
-            files.remove(self.folder / offload_way_back.LOG)
-            files.remove_if_empty(self.folder)
-            return
-        entries = {name: entry for name, entry in change.pending["entries"].items() if name not in chosen}
-        if not entries:
-            change.end()
-            return
-        wishes = {name: wish for name, wish in change.pending["wishes"].items() if name not in chosen}
-        offload_record.write(self.folder / offload_record.PENDING, {**change.pending, "entries": entries, "wishes": wishes})
+        change.forget(chosen)
 
     # -- results
 
@@ -589,7 +576,7 @@ class Setter:
         armed: bool | None,
     ) -> dict[str, t.Any]:
         """The module's results. C(armed) is what check mode expects of the timer, None if it stays as it is."""
-        timer = systemd_timer.read(offload_way_back.UNIT)
+        timer = systemd_timer.read(KIND.unit)
         if self.check_mode and armed is not None:
             timer = systemd_timer.Timer(armed, self.params["watchdog_seconds"] if armed else None)
         interfaces = []
@@ -616,7 +603,7 @@ class Setter:
             "changed": changed,
             "interfaces": interfaces,
             "probe": self.probe,
-            "watchdog": {"unit": offload_way_back.UNIT, "armed": timer.armed, "seconds_left": timer.seconds_left},
+            "watchdog": {"unit": KIND.unit, "armed": timer.armed, "seconds_left": timer.seconds_left},
             "diff": {"before": sides[0], "after": sides[1]},
         }
 
@@ -654,7 +641,7 @@ def main() -> t.NoReturn:
         results = Setter(module.params, module.check_mode).run()
     except Failure as exc:
         module.fail_json(msg=str(exc), **exc.results)
-    except (of_devices.Refused, offload_persistence.Refused, commands.CommandError, OSError) as exc:
+    except (of_devices.Refused, device_setup.Refused, commands.CommandError, OSError) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(**results)
 

@@ -6,18 +6,14 @@
 from __future__ import annotations
 
 import errno
-import os
-import socket
 import struct
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._host import netlink_messages as messages
+from ansible_collections.podnet.cni.plugins.module_utils._host import netlink_socket
 from ansible_collections.podnet.cni.plugins.module_utils._plan.features import Feature
 
-_GENERIC_NETLINK = 16
 _VERSION = 1
-_SECONDS = 5.0
-_BUFFER = 1 << 20
 # linux:include/uapi/linux/genetlink.h
 _CONTROL, _GET_FAMILY, _FAMILY_ID, _FAMILY_NAME = 0x10, 3, 1, 2
 # linux:include/uapi/linux/ethtool_netlink.h and ethtool_netlink_generated.h
@@ -49,13 +45,11 @@ class Ethtool:
 
     def __init__(self) -> None:
         try:
-            self.link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _GENERIC_NETLINK)
+            self.link = netlink_socket.Netlink(netlink_socket.GENERIC)
         except OSError as exc:
             raise Missing(f"generic netlink: {exc.strerror}") from exc
-        self.link.settimeout(_SECONDS)
-        self.link.bind((0, 0))
         try:
-            answers = self._ask(_CONTROL, 0, messages.generic(_GET_FAMILY, _VERSION) + messages.text(_FAMILY_NAME, "ethtool"))
+            answers = self.link.ask(_CONTROL, 0, messages.generic(_GET_FAMILY, _VERSION) + messages.text(_FAMILY_NAME, "ethtool"))
         except OSError as exc:
             self.link.close()
             if exc.errno != errno.ENOENT:
@@ -69,25 +63,9 @@ class Ethtool:
     def __exit__(self, *dummy: object) -> None:
         self.link.close()
 
-    def _ask(self, kind: int, flags: int, body: bytes) -> list[bytes]:
-        """What the kernel answers, until it says that it is done.
-
-        :raises OSError: when it refuses.
-        """
-        self.link.send(messages.request(kind, flags | messages.ACKNOWLEDGE, body))
-        answers: list[bytes] = []
-        while True:
-            for answered, payload in messages.messages_of(self.link.recv(_BUFFER)):
-                if answered == messages.ERROR:
-                    code = messages.error_of(payload)
-                    if code:
-                        raise OSError(code, os.strerror(code))
-                    return answers
-                answers.append(payload)
-
     def _command(self, command: int, interface: str, flags: int, *parts: bytes) -> list[bytes]:
         header = _nested(_HEADER, messages.text(_DEVICE_NAME, interface), _number(_FLAGS, flags))
-        return self._ask(self.family, 0, messages.generic(command, _VERSION) + header + b"".join(parts))
+        return self.link.ask(self.family, 0, messages.generic(command, _VERSION) + header + b"".join(parts))
 
     def names(self, interface: str) -> list[str]:
         """Every feature that the kernel knows, in its order."""

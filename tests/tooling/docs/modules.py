@@ -27,6 +27,7 @@ ROOMS: t.Mapping[str, tuple[str, ...]] = {
         "route_guard",
         "kernel_install",
         "kernel_boot",
+        "mtu_set",
         "offload_set",
         "sysctl_set",
     ),

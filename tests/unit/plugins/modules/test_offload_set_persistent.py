@@ -10,7 +10,7 @@ import os
 import sys
 
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._host import ethtool, tcp_probe
+from ansible_collections.podnet.cni.plugins.module_utils._host import ethtool, tcp_probe, two_phases
 from ansible_collections.podnet.cni.plugins.modules import offload_set
 from ansible_collections.podnet.cni.tests.unit.fakes import documentation
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils.host.test_offload_persistence import FEATURES, Host
@@ -163,7 +163,7 @@ def test_a_probe_that_helps_and_cannot_last_is_put_back(machine):
 
 def test_a_timer_that_was_quicker(machine, monkeypatch):
     machine.run_module(watchdog_seconds=60)
-    monkeypatch.setattr(offload_set.offload_way_back, "disarm", lambda folder: (folder / "offload-pending.json").unlink())
+    monkeypatch.setattr(two_phases.Change, "disarm", lambda change: (change.folder / "offload-pending.json").unlink())
     with pytest.raises(offload_set.Failure, match="the timer was quicker"):
         machine.run_module(state="committed")
     assert not machine.link.exists()

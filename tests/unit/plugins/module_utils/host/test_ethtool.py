@@ -9,7 +9,7 @@ import errno
 import socket
 
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._host import ethtool, ethtool_ioctl, ethtool_netlink
+from ansible_collections.podnet.cni.plugins.module_utils._host import ethtool, ethtool_ioctl, ethtool_netlink, netlink_socket
 from ansible_collections.podnet.cni.plugins.module_utils._plan.features import Feature
 
 ON = Feature(wanted=True, active=True, changeable=True, fixed=False)
@@ -59,7 +59,7 @@ def test_a_kernel_without_the_family_is_known(monkeypatch):
     def refuse(self, kind, flags, body):
         raise OSError(errno.ENOENT, "No such file or directory")
 
-    monkeypatch.setattr(ethtool_netlink.Ethtool, "_ask", refuse)
+    monkeypatch.setattr(netlink_socket.Netlink, "ask", refuse)
     with pytest.raises(ethtool_netlink.Missing, match="no family ethtool"):
         ethtool_netlink.read("lo")
 
@@ -77,6 +77,6 @@ def test_another_answer_is_an_error(monkeypatch):
     def refuse(self, kind, flags, body):
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(ethtool_netlink.Ethtool, "_ask", refuse)
+    monkeypatch.setattr(netlink_socket.Netlink, "ask", refuse)
     with pytest.raises(PermissionError):
         ethtool.read("lo")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._host import commands, offload_persistence, offload_record
+from ansible_collections.podnet.cni.plugins.module_utils._host import commands, device_setup, offload_persistence, put_back
 from ansible_collections.podnet.cni.plugins.module_utils._plan import link_file
 from ansible_collections.podnet.cni.plugins.module_utils._plan.features import Feature
 
@@ -52,7 +52,7 @@ class Host:
         return offload_persistence.plan(name, wishes, FEATURES, self.root)
 
     def refusal(self, wishes, name="eth0"):
-        with pytest.raises(offload_persistence.Refused) as refused:
+        with pytest.raises(device_setup.Refused) as refused:
             self.plan(wishes, name)
         return str(refused.value)
 
@@ -71,7 +71,7 @@ def test_a_link_file_for_one_device_that_keeps_what_was_in_force(host):
     host.write("usr/lib/systemd/network/99-default.link.d/10-mtu.conf", "[Link]\nMTUBytes=1400\n")
     host.write("etc/systemd/network/99-default.link.d/10-mtu.conf", "[Link]\nMTUBytes=1450\n")
     change = host.plan({"tx": False})
-    offload_persistence.apply(change)
+    device_setup.apply(change)
     assert host.link.stat().st_mode & 0o777 == 0o644
     assert link_file.sections(host.link.read_text()) == {
         "Match": ["MACAddress=52:54:00:12:34:56", "Path=pci-0000:00:03.0"],
@@ -79,19 +79,19 @@ def test_a_link_file_for_one_device_that_keeps_what_was_in_force(host):
     }
     assert not host.plan({"tx": False}).needed
     assert change.before["files"] == {str(host.link): None}
-    assert offload_record.put_back({"eth0": change.before}) == []
+    assert put_back.restore_setup(change.before) == []
     assert not host.link.exists()
 
 
 def test_a_second_feature_is_added_to_what_is_there_also_after_a_restart(host):
     host.device()
-    offload_persistence.apply(host.plan({"tx": False}))
+    device_setup.apply(host.plan({"tx": False}))
     first = host.link.read_text()
     host.device(link="/etc/systemd/network/05-podnet-offload-eth0.link")
     change = host.plan({"gro": True})
-    offload_persistence.apply(change)
+    device_setup.apply(change)
     assert link_file.sections(host.link.read_text())["Link"] == ["NamePolicy=keep kernel", "TransmitChecksumOffload=no", "GenericReceiveOffload=yes"]
-    offload_record.put_back({"eth0": change.before})
+    put_back.restore_setup(change.before)
     assert host.link.read_text() == first
 
 
@@ -109,13 +109,13 @@ def test_a_device_that_a_program_makes_is_known_by_its_name(host):
 def test_netplan(host):
     host.device(link="/run/systemd/network/10-netplan-nic0.link")
     change = host.plan({"gro": False})
-    offload_persistence.apply(change)
+    device_setup.apply(change)
     path = host.root / "etc/netplan/90-podnet-offload-eth0.yaml"
     assert path.read_text().endswith('  ethernets:\n    "nic0":\n      generic-receive-offload: false\n')
     assert path.stat().st_mode & 0o777 == 0o600
     assert host.ran == ["netplan generate"]
     assert not host.plan({"gro": False}).needed
-    offload_record.put_back({"eth0": change.before})
+    put_back.restore_setup(change.before)
     assert not path.exists() and host.ran == ["netplan generate"] * 2
 
 
@@ -123,7 +123,7 @@ def test_what_netplan_refuses_is_put_back(host):
     host.device(link="/run/systemd/network/10-netplan-nic0.link")
     host.failing = ("netplan",)
     with pytest.raises(commands.CommandError, match="netplan generate"):
-        offload_persistence.apply(host.plan({"gro": False}))
+        device_setup.apply(host.plan({"gro": False}))
     assert not (host.root / "etc/netplan/90-podnet-offload-eth0.yaml").exists()
 
 
@@ -143,7 +143,7 @@ def test_network_manager(host):
         ["nmcli", "connection", "modify", UUID, "ethtool.feature-tx-udp_tnl-segmentation", "off"],
     ]
     assert [words[-1] for words in change.before["commands"].values()] == ["on", ""]
-    offload_persistence.apply(change)
+    device_setup.apply(change)
     assert host.ran[-1] == " ".join(change.commands[-1])
     host.failing = ("feature-new",)
     assert "NetworkManager sets up eth0 and has no setting ethtool.feature-new" in host.refusal({"new": False})

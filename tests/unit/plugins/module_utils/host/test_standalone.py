@@ -16,15 +16,15 @@ from ansible_collections.podnet.cni.plugins.module_utils._host import offload_wa
 AGAIN = """\
 import sys
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.podnet.cni.plugins.module_utils._host import offload_way_back, standalone
-sys.stdout.buffer.write(standalone.archive("_host.offload_way_back", offload_way_back._NEEDS))
+from ansible_collections.podnet.cni.plugins.module_utils._host import offload_way_back
+sys.stdout.buffer.write(offload_way_back.KIND.content())
 """
 
 
 @pytest.fixture
 def program(tmp_path):
     path = tmp_path / "program.pyz"
-    path.write_bytes(standalone.archive("_host.offload_way_back", offload_way_back._NEEDS))
+    path.write_bytes(offload_way_back.KIND.content())
     return path
 
 
