@@ -43,6 +43,11 @@ def test_its_node_went_back_to_flannel(record: Record, lab: Lab) -> None:
     assert not after["locked"]
 
 
+def test_its_pods_went_back_as_well(record: Record) -> None:
+    assert {name: pods["calico"] for name, pods in record["pods_after_unanswered"].items()} == dict.fromkeys(record["pods_after_unanswered"], 0)
+    assert all(pods["flannel"] for pods in record["pods_after_unanswered"].values())
+
+
 def test_it_did_not_try_the_other_nodes(record: Record, lab: Lab) -> None:
     assert list(record["after_unanswered"]["phases"]) == [f"node.{lab.nodes[0].name}.json"]
     assert record["after_unanswered"]["phases"][f"node.{lab.nodes[0].name}.json"] != "moved"

@@ -21,7 +21,7 @@ from podnet_lab.lab import Lab
 from podnet_lab.parts import versions
 from podnet_lab.prober_control import ProberControl
 from podnet_lab.shell import wait_for
-from podnet_molecule import breaking, playbook, results, returning
+from podnet_molecule import breaking, playbook, results
 
 from podnet_faults import catalogue
 from podnet_faults.address_watch import AddressWatch
@@ -101,7 +101,7 @@ class Runner:
             self.remove_calico()
         now = self.where()
         back = names[: RETURNED[fault.start]]
-        on_flannel = [name for name in names if now[name] == "flannel"]
+        on_flannel = [name for name in names[:-1] if now[name] == "flannel"]  # the last one joins and leaves
         if set(now.values()) <= {"flannel", "calico"} and len(on_flannel) >= len(back) > 0:
             return on_flannel[0]  # what an earlier fault left will do
         if any(now[name] != "calico" for name in names if name not in back):
@@ -120,7 +120,7 @@ class Runner:
     def where(self) -> dict[str, str]:
         """The side of each node that the cluster has."""
         nodes = breaking.state(self.lab, self.api)["nodes"]
-        return sides(nodes, {name: returning.pods_on(self.lab, name) for name in nodes})
+        return sides(nodes, {name: breaking.pods_on(self.lab, name) for name in nodes})
 
     def one(self, fault: Fault, node: str) -> Record:
         """Run, inject, lift, look, go on, look again."""

@@ -30,6 +30,14 @@ TIMER = "podnet-cni-watchdog.timer"
 MOVE_SECONDS = 300.0
 NODE_SCRIPT = f"ls /etc/cni/net.d | grep -E 'conf(list)?$' | head -1; systemctl is-active {TIMER} || true"
 
+BRIDGE_SCRIPT = "ls /sys/class/net/cni0/brif 2>/dev/null; echo -; ls /sys/class/net | grep ^cali || true"
+
+
+def pods_on(lab: Lab, name: str) -> dict[str, int]:
+    """Interfaces of pods on Flannel's bridge and of Calico."""
+    ports, veths = lab.run_in(name, ["sh", "-c", BRIDGE_SCRIPT]).stdout.split("-\n")
+    return {"flannel": len(ports.split()), "calico": len(veths.split())}
+
 
 def node_state(lab: Lab, name: str) -> Record:
     """The CNI configuration that the runtime uses, and whether the timer is armed."""
@@ -87,6 +95,7 @@ def break_twice(lab: Lab) -> None:
     with lab.api() as api:
         record["unanswered"] = dataclasses.asdict(playbook.run(lab.inventory, UNANSWERED))
         record["after_unanswered"] = state(lab, api)
+        record["pods_after_unanswered"] = {node.name: pods_on(lab, node.name) for node in lab.nodes}
         record["killed"] = kill_while_switched(lab, api)
         record["last"] = dataclasses.asdict(playbook.run(lab.inventory, CONSENT))
         record["after_last"] = state(lab, api)

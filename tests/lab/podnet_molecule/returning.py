@@ -18,15 +18,7 @@ from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.lab import Lab
 
 from podnet_molecule import account, playbook, results, snapshot
-from podnet_molecule.breaking import CONSENT, UNANSWERED, Record, state
-
-BRIDGE_SCRIPT = "ls /sys/class/net/cni0/brif 2>/dev/null; echo -; ls /sys/class/net | grep ^cali || true"
-
-
-def pods_on(lab: Lab, name: str) -> dict[str, int]:
-    """Interfaces of pods on Flannel's bridge and of Calico."""
-    ports, veths = lab.run_in(name, ["sh", "-c", BRIDGE_SCRIPT]).stdout.split("-\n")
-    return {"flannel": len(ports.split()), "calico": len(veths.split())}
+from podnet_molecule.breaking import CONSENT, UNANSWERED, Record, pods_on, state
 
 
 def addresses(api: ClusterApi) -> list[str]:
