@@ -93,7 +93,7 @@ options:
     choices: [list, repair, leave]
     default: list
   bridge:
-    description: Name of the bridge of Flannel's pods.
+    description: Name of the bridge of Flannel's pods. One without a pod on it is left as it is, since it gets the MTU of the next one.
     type: str
     default: cni0
   persistent:

@@ -42,6 +42,8 @@ def read(interfaces: t.Collection[str], bridge: str, pods: bool, root: Path = Pa
     six = _with_ipv6(root)
     found = Reading([], {})
     bridges = next((device.ifindex for device in devices if device.name == bridge), 0)
+    # Without ports it gets the MTU of its first one (linux:net/bridge/br_if.c), unless it was given one.
+    has_ports = any(device.master == bridges for device in devices)
     for device in devices:
         below = by_index[device.below].name if device.below_namespace is None and device.below in by_index else None
         role = None
@@ -49,7 +51,7 @@ def read(interfaces: t.Collection[str], bridge: str, pods: bool, root: Path = Pa
             role = mtu.UNDERLAY
         elif is_tunnel(device):
             role = mtu.TUNNEL
-        elif device.ifindex == bridges:
+        elif device.ifindex == bridges and has_ports:
             role = mtu.BRIDGE
         if role:
             _add(found, device.name, role, device, below, six, None)

@@ -340,3 +340,12 @@ def test_a_timer_that_cannot_be_had_leaves_everything_as_it_was(host):
     refused = host.set(mtu="1400", interfaces=["eth0"], watchdog_seconds=60)
     assert refused["failed"] and "Failed to start transient timer unit" in refused["msg"]
     assert host.sizes == before and not host.state.exists()
+
+
+@needs_root_netns
+def test_a_bridge_without_ports_is_left(host):
+    host.base.ip("link set veth0b nomaster\n")
+    before = host.sizes["cni0"]
+    done = host.twice(interfaces=["eth0"], mtu="1480")
+    assert host.sizes["eth0"] == 1480 and host.sizes["cni0"] == before
+    assert "cni0" not in {link["name"] for link in done["links"]}
