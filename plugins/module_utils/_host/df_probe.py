@@ -154,14 +154,13 @@ def _offender(address: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET, address[4:8])
 
 
-def measure(address: str, timeout: float) -> path_mtu.Path:
-    """The largest packet that a peer answers, up to what the device takes by which it is sent.
+def measure(address: str, timeout: float, devices: t.Mapping[int, rtnetlink.Device]) -> path_mtu.Path:
+    """The largest packet that a peer answers, up to what the device takes by which it is sent; C(devices) are those of the node by index.
 
     :raises OSError: when no route leads there.
     """
     with rtnetlink.Links() as links:
-        index = links.device_to(address)
-        device = next((device for device in links.devices() if device.ifindex == index), None)
+        device = devices.get(links.device_to(address))
     if device is None:
         raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
     with Pinger(address, timeout) as pinger:
@@ -185,5 +184,7 @@ def measure_all(addresses: t.Sequence[str], timeout: float) -> list[path_mtu.Pat
     """The same of several peers at a time."""
     if not addresses:
         return []
+    # Read once, not for each peer: a node has a link for each of its pods.
+    devices = {device.ifindex: device for device in rtnetlink.read_devices()}
     with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(addresses))) as pool:
-        return list(pool.map(lambda address: measure(address, timeout), addresses))
+        return list(pool.map(lambda address: measure(address, timeout, devices), addresses))

@@ -29,7 +29,6 @@ JOURNAL = "/api/v1/namespaces/kube-system/configmaps/podnet-cni-migration"
 TIMER = "podnet-cni-watchdog.timer"
 MOVE_SECONDS = 300.0
 NODE_SCRIPT = f"ls /etc/cni/net.d | grep -E 'conf(list)?$' | head -1; systemctl is-active {TIMER} || true"
-
 BRIDGE_SCRIPT = "ls /sys/class/net/cni0/brif 2>/dev/null; echo -; ls /sys/class/net | grep ^cali || true"
 
 
