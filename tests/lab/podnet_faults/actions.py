@@ -97,6 +97,10 @@ def last_node(scene: Scene) -> NodeContainer:
 def leave(scene: Scene) -> None:
     """Power it off, and delete the node."""
     container = last_node(scene)
+    node = container.node
+    pods = [pod for pod in scene.api.items("/api/v1/pods") if pod["spec"].get("nodeName") == node.name]
+    addresses = [node.address, *(pod["status"].get("podIP") or "" for pod in pods)]
+    scene.memory["off"] = {*filter(None, addresses), f"node-{node.name}", *(pod["metadata"]["name"] for pod in pods)}
     container.remove()
     scene.lab.run_in("tor", ["ip", "netns", "delete", container.node.netns])
     scene.api.delete(f"/api/v1/nodes/{container.node.name}")

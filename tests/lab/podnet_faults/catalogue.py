@@ -380,6 +380,21 @@ FAULTS: tuple[Fault, ...] = (
         variables={"podnet_serial": "1", "podnet_settle_seconds": 90},
     ),
     Fault(
+        id="zone-withdrawn",
+        title="Router withdraws the routes of a zone",
+        point=EVICTING,
+        when=Scene.cordoned,
+        inject=actions.withdraw_zone,
+        how="The router's export filter rejects what comes from zone b, until the run has ended.",
+        expected="The gate stops the run and names the missing routes. The kernel drops a packet of each masqueraded flow whose device changes.",
+        go_on="Repair the router, run the same playbook again.",
+        lift=actions.announce_zone,
+        hold=None,
+        code=2,
+        says=("block-route-missing", "run the same playbook again"),
+        variables=QUICK,
+    ),
+    Fault(
         id="budget-allows-nothing",
         title="A PodDisruptionBudget allows no eviction",
         point="after the plan, before the eviction",
@@ -397,40 +412,6 @@ FAULTS: tuple[Fault, ...] = (
         phase="failed",
     ),
     Fault(
-        id="flannel-put-back",
-        title="Another tool puts Flannel's DaemonSet back",
-        point="while Flannel is removed",
-        when=Scene.flannel_gone,
-        inject=actions.put_flannel_back,
-        how="The DaemonSet is applied again as soon as it is gone, by somebody with another field manager.",
-        expected="The run stops, and names the DaemonSet and who wrote it; pods stay on Calico.",
-        go_on="Stop the tool that puts it back, run the same playbook again.",
-        before=actions.keep_flannel,
-        code=2,
-        says=("podnet-lab-gitops", "run the same playbook again"),
-        start="calico",
-        removes=True,
-    ),
-)
-"""What the scenario injects: each has ended in the lab as it is expected to."""
-
-UNTRIED: tuple[Fault, ...] = (
-    Fault(
-        id="zone-withdrawn",
-        title="Router withdraws the routes of a zone",
-        point=EVICTING,
-        when=Scene.cordoned,
-        inject=actions.withdraw_zone,
-        how="The router's export filter rejects what comes from zone b, until the run has ended.",
-        expected="The gate stops the run and names the missing routes. The kernel drops a packet of each masqueraded flow whose device changes.",
-        go_on="Repair the router, run the same playbook again.",
-        lift=actions.announce_zone,
-        hold=None,
-        code=2,
-        says=("block-route-missing", "run the same playbook again"),
-        variables=QUICK,
-    ),
-    Fault(
         id="pod-does-not-end",
         title="A pod does not end",
         point="before the eviction",
@@ -446,6 +427,21 @@ UNTRIED: tuple[Fault, ...] = (
         says=("demo/stubborn", "does not terminate", "run the same playbook again"),
         variables=QUICK,
         phase="failed",
+    ),
+    Fault(
+        id="flannel-put-back",
+        title="Another tool puts Flannel's DaemonSet back",
+        point="while Flannel is removed",
+        when=Scene.flannel_gone,
+        inject=actions.put_flannel_back,
+        how="The DaemonSet is applied again as soon as it is gone, by somebody with another field manager.",
+        expected="The run stops, and names the DaemonSet and who wrote it; pods stay on Calico.",
+        go_on="Stop the tool that puts it back, run the same playbook again.",
+        before=actions.keep_flannel,
+        code=2,
+        says=("podnet-lab-gitops", "run the same playbook again"),
+        start="calico",
+        removes=True,
     ),
     Fault(
         id="node-joins",
@@ -480,7 +476,4 @@ UNTRIED: tuple[Fault, ...] = (
         ends_probers=True,
     ),
 )
-"""Written down but not so in the lab yet, or not run to the end: only injected when named in C(PODNET_FAULTS).
-
-A fault moves from here to C(FAULTS) when it has ended as it is expected to.
-"""
+"""What the scenario injects: each has ended in the lab as it is expected to."""

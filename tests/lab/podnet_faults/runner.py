@@ -143,7 +143,7 @@ class Runner:
                 (results.folder() / f"{fault.id}-again.log").write_text(more.output, encoding="utf-8")
             record["end"] = {"nodes": self.where(), "locked": breaking.state(self.lab, self.api)["locked"]}
         record["addresses"] = watch.as_dict()
-        record["requests"] = self.requests(begin, time.time())
+        record["requests"] = self.requests(begin, time.time(), scene.memory.get("off", ()))
         record["seconds_in_all"] = round(time.time() - begin)
         if fault.ends_probers:
             ProberControl(self.lab).start(interval_ms=INTERVAL_MS)
@@ -199,8 +199,8 @@ class Runner:
         state = breaking.state(self.lab, self.api)
         record.update(side=self.where()[scene.node], locked=state["locked"], phase=state["phases"].get(f"node.{scene.node}.json"))
 
-    def requests(self, begin: float, end: float) -> Record:
-        """What the probers saw meanwhile."""
+    def requests(self, begin: float, end: float, off: t.Collection[str]) -> Record:
+        """What the probers saw meanwhile; C(off) has the addresses and probers of a machine that was powered off."""
         report = ProberControl(self.lab).collect()
         seconds = [entry for entry in report.series if begin <= entry["second"] <= end]
         failures = [failure for failure in report.failures if begin <= failure["time"] <= end]
@@ -208,11 +208,12 @@ class Runner:
             "requests": sum(counts["requests"] for entry in seconds for counts in entry["kinds"].values()),
             "failed": len(failures),
             "first_moments": sum(1 for failure in failures if failure.get("warmup")),
+            "machine_off": sum(1 for failure in failures if failure["id"] in off or str(failure["target"]).partition(":")[0] in off),
         }
 
 
 def run_all(lab: Lab) -> None:
     """Every fault, or those that the environment names (C(PODNET_FAULTS)) for somebody who works on one."""
     names = os.environ.get("PODNET_FAULTS", "").split()
-    known = {fault.id: fault for fault in (*catalogue.FAULTS, *catalogue.UNTRIED)}
+    known = {fault.id: fault for fault in catalogue.FAULTS}
     Runner(lab).run([known[name] for name in names] if names else catalogue.FAULTS)

@@ -18,14 +18,12 @@ HEAD = """\
 # Faults
 
 Each was injected for real in the [lab](lab.md), on {nodes} nodes under load, while a playbook ran; where it stopped the run, the same playbook was
-run again. Run on {date} with Kubernetes {kubernetes} and Calico {calico} by `python3 -m tooling.molecule faults`
-([molecule](../molecule/README.md)).
+run again. Run until {date} with Kubernetes {kubernetes} and Calico {calico} by the molecule scenario `faults`
+([molecule](../molecule/README.md)), some at a time (`PODNET_FAULTS`).
 
 *Failed requests* are those of all probers from the start of the disturbed run until the nodes were whole again, in brackets those of pods in
 their first three seconds. *Addresses*: all along, the addresses of all live sandboxes were read from the nodes and compared with each other and
 with Calico's IPAM; what is counted are samples.
-
-Faults that are not in the table were not injected yet.
 
 | fault | injected | expected | what happened | failed requests | addresses | at the end | how to go on |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -52,11 +50,18 @@ def cells(record: t.Mapping[str, t.Any]) -> list[str]:
         f"{record['point'][:1].upper()}{record['point'][1:]}. {record['how']}",
         record["expected"],
         happened(record),
-        f"{requests['failed']} ({requests['first_moments']}) of {requests['requests']}",
+        failed(requests),
         f"{addresses['samples']} samples, {'; '.join(found) or 'none twice'}",
         end(record),
         record["go_on"],
     ]
+
+
+def failed(requests: t.Mapping[str, int]) -> str:
+    """How many requests failed, and how many of them concerned a machine that was powered off."""
+    text = f"{requests['failed']} ({requests['first_moments']}) of {requests['requests']}"
+    off = requests.get("machine_off", 0)
+    return f"{text}; {off} of them from or to the machine that was off" if off else text
 
 
 def happened(record: t.Mapping[str, t.Any]) -> str:

@@ -100,7 +100,7 @@ def test_the_last_message_of_a_run_is_found():
 
 
 def test_faults_are_told_apart_and_say_what_to_do():
-    every = (*catalogue.FAULTS, *catalogue.UNTRIED)
+    every = catalogue.FAULTS
     ids = [fault.id for fault in every]
     assert len(set(ids)) == len(ids) > 10
     for fault in every:
@@ -116,6 +116,12 @@ def test_a_row_says_what_happened_and_how_to_go_on():
     assert 'Exit code 4 after 41 s: "n1 cannot be reached | any more"' in row[3]
     assert "The node was then on calico: timer armed; the lock was free." in row[3]
     assert row[4:] == ["7 (2) of 900", "30 samples, none twice", "Run again: exit code 0. n1 calico, n2 flannel; lock free", "Run again."]
+
+
+def test_a_row_tells_requests_that_concern_a_machine_that_is_off_apart():
+    requests = {"requests": 900, "failed": 7, "first_moments": 2, "machine_off": 6}
+    row = faults.cells({**RECORD, "requests": requests})
+    assert row[4] == "7 (2) of 900; 6 of them from or to the machine that was off"
 
 
 def test_the_page_has_a_row_for_each_fault():
