@@ -79,3 +79,13 @@ def test_a_switch_counts_what_every_node_passes_and_goes_back():
 def test_a_switch_goes_back_in_the_order_in_which_ways_are_there():
     back = [play for play in plays_of(SWITCH) if "podnet_back" in str(play["hosts"])]
     assert [values_of(play, "tasks_from")[0] for play in back] == ["back", "back_node", "stop"]
+
+
+def test_every_node_is_prepared_before_calico_starts_however_packets_are_routed():
+    plays = plays_of("migrate_to_calico.yml")
+    names = [play["name"] for play in plays]
+    prepare, install = names.index("Beside | Prepare the nodes"), names.index("Beside | Install Calico beside Flannel")
+    assert prepare < install
+    assert "routing" not in plays[prepare]["hosts"]
+    (gate,) = [task for task in values_of(plays[install], "block")[0] if task.get("vars", {}).get("gate_stage") == "prepared"]
+    assert "when" not in gate
