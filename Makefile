@@ -3,11 +3,11 @@
 PYTHON ?= python3
 TOOL := PYTHONPATH=tests $(PYTHON) -m tooling
 LONG := rollback faults
-UNTRIED := routing_cross_subnet routing_vxlan routing_bgp_mesh switch_routing reflectors reflectors_routed ebgp
+ROUTING := routing_cross_subnet routing_vxlan routing_bgp_mesh switch_routing reflectors reflectors_routed ebgp
 LAB := $(TOOL).launch podnet_lab $(if $(TOPOLOGY),--topology $(TOPOLOGY))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults test-untried test-vm lint sanity unit molecule lab lab-down clean
+.PHONY: help demo test test-faults test-routing test-vm lint sanity unit molecule lab lab-down clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +21,8 @@ test: ## Run all checks: lint, sanity, unit, molecule
 test-faults: ## Run the scenarios that are too long for every run: rollback, faults
 	@$(TOOL).launch tooling.molecule $(LONG)
 
-test-untried: ## Run those that have not passed yet: other ways of routing and between them, route reflectors, eBGP
-	@$(TOOL).launch tooling.molecule $(UNTRIED)
+test-routing: ## Run those of other ways of routing and between them, route reflectors, eBGP (about 50 minutes)
+	@$(TOOL).launch tooling.molecule $(ROUTING)
 
 test-vm: ## Try the kernel playbooks on a virtual machine, for an hour (VM_ARGS="--help")
 	@$(TOOL).launch podnet_vm $(VM_ARGS)

@@ -50,10 +50,6 @@ MODES: t.Mapping[str, Mode] = {
         Mode("vxlan", "Calico VXLAN", "vxlan", "vxlan", False, False, VXLAN_OVERHEAD, VXLAN_OVERHEAD),
     )
 }
-PROVED = ("bgp",)
-"""Those that have moved a whole cluster under load in the lab (docs/results.md); the preflight refuses the others."""
-SWITCHES_PROVED = False
-"""Whether the playbook switch_routing has switched a whole cluster under load in the lab; until then the preflight refuses it."""
 DEFAULT = "bgp"
 
 

@@ -21,7 +21,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import (
     pods,
     reflectors,
     routing,
-    untried,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._plan.sessions import session_findings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
@@ -40,7 +39,6 @@ BEFORE_MOVES: tuple[Rule, ...] = (
     *bgp.RULES,
     *routing.RULES,
     *reflectors.RULES,
-    *untried.RULES,
     *access.RULES,
 )
 """Asked while a node is still to be moved."""

@@ -67,7 +67,6 @@ def switch_modes(lab: Lab) -> None:
             given: dict[str, t.Any] = {
                 **CONSENT,
                 **TIMES,
-                "podnet_allow_untried": True,
                 "podnet_calico_routing": mode,
                 "podnet_kubeconfig": str(account.path(lab)),
             }

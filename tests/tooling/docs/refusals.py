@@ -10,7 +10,7 @@ import typing as t
 from tooling.docs.markup import escape
 from tooling.docs.rules import Rule, asked_after_moves, read_rules
 
-PREFLIGHT = ("flannel", "nodes", "addresses", "calico", "pods", "host", "mtu", "bgp", "routing", "reflectors", "untried", "access")
+PREFLIGHT = ("flannel", "nodes", "addresses", "calico", "pods", "host", "mtu", "bgp", "routing", "reflectors", "access")
 """Files of rules in the order in which preflight.py asks them."""
 ROLLBACK = ("going_back",)
 """Files of rules that only rollback.py asks."""
@@ -27,7 +27,6 @@ TITLES = {
     "rules/bgp.py": "BGP and settings",
     "rules/routing.py": "The way to other nodes' pods",
     "rules/reflectors.py": "Route reflectors",
-    "rules/untried.py": "What has not been proved yet",
     "rules/access.py": "Rights in the cluster",
     "rules/going_back.py": "Going back to Flannel",
     "rules/switching.py": "Another mode of routing",

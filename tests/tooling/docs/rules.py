@@ -52,7 +52,6 @@ WORDS = {
     "largest": "N",
     "largest + VXLAN_OVERHEAD": "N",
     "listed(modes.MODES)": "one of those, which are told with the finding",
-    "listed(modes.PROVED)": "MODES",
     "modes.DEFAULT": "bgp",
     "routing.py: remedy": "What to do is told with the finding",
     "routing.py: why": "Which mode suits the cluster, why, and how many bytes it saves, is told with the finding",

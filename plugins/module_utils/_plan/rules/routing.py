@@ -284,24 +284,18 @@ def advice(situation: Situation) -> Advice:
     clouds = _clouds(situation)
     strict = sorted(STRICT_CLOUDS[cloud] for cloud in clouds if cloud in STRICT_CLOUDS)
     if given_peers(situation) and not strict:
-        return _advice("bgp", "routers that learn the routes to pods by BGP are given")
+        return Advice(modes.MODES["bgp"], "routers that learn the routes to pods by BGP are given")
     if strict:
-        return _advice("vxlan", f"the network of {listed(strict)} drops packets with addresses that it did not give")
+        return Advice(modes.MODES["vxlan"], f"the network of {listed(strict)} drops packets with addresses that it did not give")
     if len(subnets) > 1 and len(subnets) == len(situation.subnets):
-        return _advice("vxlan", "every node is in a subnet of its own, and no router that learns the routes to pods is given")
+        return Advice(modes.MODES["vxlan"], "every node is in a subnet of its own, and no router that learns the routes to pods is given")
     if len(subnets) > 1:
-        return _advice("cross_subnet", "no router that learns the routes to pods is given, and inside a subnet none is needed")
+        return Advice(modes.MODES["cross_subnet"], "no router that learns the routes to pods is given, and inside a subnet none is needed")
     if "aws" in clouds:
-        return _advice("cross_subnet", "all nodes are in one subnet now, and nodes in other subnets of AWS could join")
-    if len(situation.cluster_nodes) <= MOST_IN_MESH and "bgp_mesh" in modes.PROVED:
-        return _advice("bgp_mesh", "all nodes are in one subnet and reach each other without a router")
-    return _advice("cross_subnet", "all nodes are in one subnet and reach each other without a router and without BGP")
-
-
-def _advice(name: str, reason: str) -> Advice:
-    """The first of the modes that are proved, from the wanted one to those that work wherever it does; the wanted one when none is."""
-    fallback = {"bgp_mesh": ("bgp_mesh", "cross_subnet", "vxlan"), "vxlan": ("vxlan", "cross_subnet")}.get(name, (name, "vxlan"))
-    return Advice(modes.MODES[next((mode for mode in fallback if mode in modes.PROVED), name)], reason)
+        return Advice(modes.MODES["cross_subnet"], "all nodes are in one subnet now, and nodes in other subnets of AWS could join")
+    if len(situation.cluster_nodes) <= MOST_IN_MESH:
+        return Advice(modes.MODES["bgp_mesh"], "all nodes are in one subnet and reach each other without a router")
+    return Advice(modes.MODES["cross_subnet"], "all nodes are in one subnet and reach each other without a router and without BGP")
 
 
 def _costs(mode: modes.Mode) -> str:
@@ -323,12 +317,7 @@ def recommended(situation: Situation) -> t.Iterator[Finding]:
     if mtus:
         why += f" Pods have MTU {min(mtus.values()) - (VXLAN_OVERHEAD if best.tunnel else 0)} then."
     remedy = f"Nothing to do: podnet_calico_routing is {chosen.name}."
-    if best.name not in modes.PROVED:
-        remedy = (
-            f"{best.name} has not moved a whole cluster in the lab, so that it takes podnet_allow_untried=true; without it there is "
-            f"{listed(modes.PROVED)}."
-        )
-    elif chosen.name != best.name:
+    if chosen.name != best.name:
         remedy = f"podnet_calico_routing is {chosen.name}, which adds {_costs(chosen)}. Set it to {best.name} unless you have a reason for it."
     yield Finding(
         "routing-recommended",

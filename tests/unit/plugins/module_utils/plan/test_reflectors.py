@@ -177,7 +177,7 @@ def test_on_the_way_back_they_are_last_as_well():
 
 
 def test_the_plan_shows_them():
-    lab = Lab(route_reflectors="auto", zone_as_numbers={"a": 64512}, allow_untried=True)
+    lab = Lab(route_reflectors="auto", zone_as_numbers={"a": 64512})
     record = plan.plan_migration(lab.cluster, lab.nodes, lab.settings)
     assert record["reflectors"] == ["n1", "n2"]
     assert [peer["name"] for peer in record["bgp_peers"]] == ["tor-a", "tor-b", "podnet-route-reflectors"]

@@ -22,7 +22,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import (
     pods,
     reflectors,
     routing,
-    untried,
 )
 from ansible_collections.podnet.cni.tests.unit.fixtures.facts import POOL, Lab, moved_lab
 
@@ -674,22 +673,6 @@ CASES = [
     # The way to other nodes' pods
     Case(routing.unknown, set_settings(routing="ipip"), "routing-unknown", "blocker", "podnet_calico_routing", "It is 'ipip'."),
     Case(
-        untried.untried,
-        set_settings(routing="vxlan", route_reflectors="auto", zone_as_numbers={"a": 65001}),
-        "setting-untried",
-        "blocker",
-        "podnet_calico_routing, podnet_route_reflectors, podnet_bgp_zone_as_numbers",
-        "Set to vxlan, auto, a: 65001.",
-    ),
-    Case(
-        untried.untried,
-        set_settings(route_reflectors="auto", allow_untried=True),
-        "setting-untried",
-        "warning",
-        "podnet_route_reflectors",
-        "Set to auto.",
-    ),
-    Case(
         routing.changes,
         all_of(lambda lab: lab.install_calico().move("n1"), set_settings(routing="cross_subnet")),
         "routing-changes",
@@ -1105,8 +1088,7 @@ def test_worst_findings_come_first_and_a_severity_must_be_one():
         (all_of(set_settings(bgp_peers=[]), one_subnet, many_nodes), "cross_subnet", "without a router and without BGP"),
     ],
 )
-def test_the_way_that_suits_a_cluster(monkeypatch, change, best, reason):
-    monkeypatch.setattr(modes, "PROVED", tuple(modes.MODES))
+def test_the_way_that_suits_a_cluster(change, best, reason):
     lab = Lab()
     change(lab)
     (found,) = routing.recommended(lab.situation)
@@ -1115,26 +1097,7 @@ def test_the_way_that_suits_a_cluster(monkeypatch, change, best, reason):
     assert ("Nothing to do" in found.remedy) == (best == "bgp")
 
 
-def test_only_what_is_proved_is_recommended(monkeypatch):
-    monkeypatch.setattr(modes, "PROVED", ("bgp", "cross_subnet"))
-    lab = Lab(bgp_peers=[])
-    one_subnet(lab)
-    assert routing.advice(lab.situation).mode.name == "cross_subnet"
-    on("azure")(lab)
-    assert routing.advice(lab.situation).mode.name == "cross_subnet"
-
-
-def test_a_way_that_suits_but_is_not_proved_is_told_as_such(monkeypatch):
-    monkeypatch.setattr(modes, "PROVED", ("bgp",))
-    (found,) = routing.recommended(Lab(bgp_peers=[]).situation)
-    assert found.why.startswith("cross_subnet suits this cluster")
-    assert (
-        found.remedy == "cross_subnet has not moved a whole cluster in the lab, so that it takes podnet_allow_untried=true; without it there is bgp."
-    )
-
-
-def test_what_a_way_saves_is_told_in_bytes(monkeypatch):
-    monkeypatch.setattr(modes, "PROVED", tuple(modes.MODES))
+def test_what_a_way_saves_is_told_in_bytes():
     (found,) = routing.recommended(Lab(bgp_peers=[], routing="cross_subnet").situation)
     assert "It adds 0 bytes to a packet between nodes of one subnet and 50 between subnets" in found.why
     assert "50 are saved inside a subnet, 0 are saved between subnets" in found.why
@@ -1164,8 +1127,7 @@ def test_no_mtu_is_told_to_grow_where_a_tunnel_takes_it():
     assert list(mtu.grows(Lab(routing="cross_subnet").situation)) == []
 
 
-def test_a_mode_with_a_tunnel_asks_for_no_peers(monkeypatch):
-    monkeypatch.setattr(modes, "PROVED", tuple(modes.MODES))
+def test_a_mode_with_a_tunnel_asks_for_no_peers():
     lab = Lab(bgp_peers=[], routing="cross_subnet")
     assert [finding.id for finding in preflight.preflight(lab.situation) if finding.severity == "blocker"] == []
 
@@ -1198,7 +1160,7 @@ def test_reflectors_serve_all_nodes_of_one_subnet_without_a_router():
     for facts in lab.nodes.values():
         facts["routes"] = [entry for entry in facts["routes"] if entry["destination"] != "0.0.0.0/0"]
     found = {finding.id for finding in preflight.preflight(lab.situation)}
-    assert found == {finding.id for finding in preflight.preflight(Lab().situation)} | {"setting-untried"}
+    assert found == {finding.id for finding in preflight.preflight(Lab().situation)}
 
 
 def test_a_router_that_the_cluster_has_already_counts_for_reflectors():
