@@ -57,6 +57,7 @@ class Settings:
     """AS numbers of the nodes of some zones; those of all others have C(as_number)."""
     route_reflectors: str | tuple[str, ...] = "off"
     """C(off), C(auto), or the names of nodes."""
+    allow_untried: bool = False
     """Whether to carry out what has not moved a whole cluster in the lab yet."""
     evict_emptydir: bool = False
     evict_unmanaged: bool = False

@@ -67,6 +67,7 @@ def switch_modes(lab: Lab) -> None:
             given: dict[str, t.Any] = {
                 **CONSENT,
                 **TIMES,
+                "podnet_allow_untried": True,
                 "podnet_calico_routing": mode,
                 "podnet_kubeconfig": str(account.path(lab)),
             }
