@@ -50,8 +50,6 @@ MODES: t.Mapping[str, Mode] = {
         Mode("vxlan", "Calico VXLAN", "vxlan", "vxlan", False, False, VXLAN_OVERHEAD, VXLAN_OVERHEAD),
     )
 }
-SWITCHES_PROVED = False
-"""Whether the playbook switch_routing has switched a whole cluster under load in the lab without a failed request; until then it is refused."""
 DEFAULT = "bgp"
 
 

@@ -32,11 +32,6 @@ class Situation:
     settings: Settings
 
     @property
-    def switches(self) -> bool:
-        """Whether it is about the playbook switch_routing."""
-        return False
-
-    @property
     def mode(self) -> modes.Mode:
         """How pods of two nodes are to reach each other."""
         return modes.mode_of(self.settings.routing)

@@ -21,11 +21,6 @@ class Switch(Situation):
     """The situation with all nodes as those that get other routes, once they are on Calico."""
 
     @property
-    def switches(self) -> bool:
-        """That it is about the playbook switch_routing."""
-        return True
-
-    @property
     def pool(self) -> Facts | None:
         """The pool that pods have their addresses from; None with several ones, and with one that is not for all nodes."""
         pools = [pool for pool in (self.calico or {}).get("pools") or [] if not pool.get("disabled") and ":" not in str(pool.get("cidr"))]

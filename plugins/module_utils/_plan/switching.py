@@ -16,7 +16,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, m
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, is_blocked, may_pass, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.plan import Record, plan_common
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import ask
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, calico, nodes, routing, switching, untried
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, calico, nodes, routing, switching
 from ansible_collections.podnet.cni.plugins.module_utils._plan.sessions import session_findings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import Settings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts
@@ -32,7 +32,6 @@ RULES: tuple[t.Callable[[Switch], t.Iterator[Finding]], ...] = (
     nodes.unknown_hosts,
     nodes.unreachable,
     calico.not_ready,
-    *untried.RULES,
     *access.RULES,
 )
 

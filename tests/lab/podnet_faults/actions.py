@@ -99,11 +99,11 @@ def leave(scene: Scene) -> None:
     container = last_node(scene)
     node = container.node
     pods = [pod for pod in scene.api.items("/api/v1/pods") if pod["spec"].get("nodeName") == node.name]
-    addresses = [node.address, *(pod["status"].get("podIP") or "" for pod in pods)]
-    scene.memory["off"] = {*filter(None, addresses), f"node-{node.name}", *(pod["metadata"]["name"] for pod in pods)}
+    addresses = {node.address, *(pod["status"].get("podIP") for pod in pods)}
+    scene.memory["off"] = addresses | {f"node-{node.name}", *(pod["metadata"]["name"] for pod in pods)}
     container.remove()
-    scene.lab.run_in("tor", ["ip", "netns", "delete", container.node.netns])
-    scene.api.delete(f"/api/v1/nodes/{container.node.name}")
+    scene.lab.run_in("tor", ["ip", "netns", "delete", node.netns])
+    scene.api.delete(f"/api/v1/nodes/{node.name}")
 
 
 def boot(scene: Scene) -> NodeContainer:

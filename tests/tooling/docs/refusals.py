@@ -14,7 +14,7 @@ PREFLIGHT = ("flannel", "nodes", "addresses", "calico", "pods", "host", "mtu", "
 """Files of rules in the order in which preflight.py asks them."""
 ROLLBACK = ("going_back",)
 """Files of rules that only rollback.py asks."""
-SWITCH = ("switching", "untried")
+SWITCH = ("switching",)
 """Files of rules that only switching.py asks."""
 TITLES = {
     "rules/flannel.py": "Flannel",
@@ -27,7 +27,6 @@ TITLES = {
     "rules/bgp.py": "BGP and settings",
     "rules/routing.py": "The way to other nodes' pods",
     "rules/reflectors.py": "Route reflectors",
-    "rules/untried.py": "What has not been proved yet",
     "rules/access.py": "Rights in the cluster",
     "rules/going_back.py": "Going back to Flannel",
     "rules/switching.py": "Another mode of routing",

@@ -331,7 +331,21 @@ def mtu_grows(situation: Switch) -> t.Iterator[Finding]:
         )
 
 
+def untried(situation: Switch) -> t.Iterator[Finding]:
+    """A playbook whose scenario has not passed in the lab."""
+    yield Finding(
+        "setting-untried",
+        WARNING if situation.settings.allow_untried else BLOCKER,
+        "switch_routing",
+        f"To be led by {situation.settings.routing}.",
+        "It has led a cluster under load from each of three modes to the next in the lab, but connections failed on the way.",
+        "Leave it as it is; or try it on a cluster that may be lost, with podnet_allow_untried=true.",
+        "podnet.cni:docs/results.md",
+    )
+
+
 RULES = (
+    untried,
     not_on_calico,
     unknown_mode,
     other_data_plane,
