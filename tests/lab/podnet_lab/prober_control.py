@@ -30,6 +30,8 @@ DAEMONSET = f"/apis/apps/v1/namespaces/{workloads.NAMESPACE}/daemonsets/prober"
 INTERVAL_MS = 40
 DATAGRAM_INTERVAL_MS = 100
 TIMEOUT_MS = 1000
+PATIENCE_MS = 2000
+"""For how much longer an answer is waited for: it tells how late the server itself was."""
 REFRESH_MS = 500
 # All nodes share one machine's cores; what measures must not wait behind what it measures.
 CPU_WEIGHT = 1000
@@ -53,6 +55,7 @@ def config(lab: Lab, run: str, place: str, cluster_ip: str, max_seconds: float =
         "out": f"{FOLDER}/{run}",
         "interval_ms": interval_ms,
         "timeout_ms": TIMEOUT_MS,
+        "patience_ms": PATIENCE_MS,
         "warmup_ms": POD_WARMUP_MS if place == "pod" else 0,
         "max_seconds": max_seconds,
         "linger": place == "pod",

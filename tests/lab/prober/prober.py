@@ -10,10 +10,13 @@ What counts:
 - A request gets one attempt and one deadline, without a retry. No answer in time, a refusal, a wrong answer, and no known
   address are failures.
 - The deadline is time in which this process could look. While it got no CPU it saw nothing, and what came meanwhile waits in
-  its socket: its deadline is later by that lag. An answer that was read after the plain deadline counts as answered, with its
-  full latency, and C(stalled) counts it, unless TCP had to send something again for it, which is a failure. C(lag_ms) in the
-  record of a failure says how long this process did not run meanwhile. Intervals in which the process was too late to start a
-  request are not requests; C(skipped) counts them.
+  its socket: its deadline is later by that lag, which is how late timers ran or how long the kernel let the process wait for a
+  processor, whichever is more. Servers tell the same of themselves with each answer, for the last seconds (server.py): the most
+  that one of those has told which answered meanwhile is added, so that an answer is waited for longer than the deadline. An
+  answer that was read after the plain deadline counts as answered, with its full latency, and C(stalled) counts it, unless TCP
+  had to send something again for it, which is a failure. C(lag_ms) in the record of a failure says how long this process did
+  not run meanwhile, C(servers_lag_ms) what servers told. Intervals in which the process was too late to start a request are not
+  requests; C(skipped) counts them.
 - Failures in the first seconds of a prober are failures like all others: whoever runs in a new pod has them too.
   C(warmup_failed) says how many of C(failed) they are, and C(warmup) in the record marks them.
 - When this process is told to end, it starts no more requests and waits for those that are under way; they count as usual.
@@ -57,6 +60,7 @@ DNS_NXDOMAIN = 3
 DNS_RECEIVE_SIZE = 1232
 STREAM_GIVE_UP_MS = 10_000
 STREAM_CHECK_MS = 100
+TOLD_SECONDS = 30.0
 MAX_FAILURE_LINES = 20_000
 MAX_OUTAGES = 200
 BUCKETS_PER_DOUBLING = 4
@@ -195,12 +199,46 @@ class OutageTracker:
         return None if self.failing_since is None else (self.failing_since, self.last_failure)
 
 
+class Lag(t.NamedTuple):
+    """How long the process did not run, since it started: two clocks that see the same stalls, each not all of them."""
+
+    timers: float
+    """Seconds that timers were late. A stall that ends before a timer is due does not count."""
+    processor: float
+    """Seconds in which the kernel had the process wait for a processor. A machine that stands still as a whole does not count."""
+
+    def since(self, before: Lag) -> float:
+        """Seconds from an earlier moment to this one."""
+        return max(self.timers - before.timers, self.processor - before.processor)
+
+
+NO_LAG = Lag(0.0, 0.0)
+
+
+class WaitForProcessor:
+    """The time that this process waited on a run queue: the second field of /proc/self/schedstat, in ns.
+
+    Source: linux:Documentation/scheduler/sched-stats.rst. Where the kernel does not count it, it stays 0.
+    """
+
+    def __init__(self, file: str = "/proc/self/schedstat") -> None:
+        self._file: int | None = None
+        with contextlib.suppress(OSError):
+            self._file = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+
+    def seconds(self) -> float:
+        """Seconds until now, exact: who reads this has a processor."""
+        if self._file is None:
+            return 0.0
+        return int(os.pread(self._file, 100, 0).split()[1]) / 1e9
+
+
 class Attempt:
     """One request from begin to end."""
 
-    __slots__ = ("begin", "end", "error", "lag", "lag_before", "payload", "settled", "socket", "target")
+    __slots__ = ("begin", "end", "error", "lag", "lag_before", "payload", "servers_lag", "settled", "socket", "target")
 
-    def __init__(self, target: str, begin: float, lag_before: float = 0.0) -> None:
+    def __init__(self, target: str, begin: float, lag_before: Lag = NO_LAG) -> None:
         self.target = target
         self.begin = begin
         self.end = begin
@@ -210,6 +248,7 @@ class Attempt:
         self.payload = b""
         self.lag_before = lag_before
         self.lag = 0.0
+        self.servers_lag = 0.0
 
 
 class Statistics:
@@ -236,7 +275,7 @@ class Statistics:
         if attempt.error is None:
             self.succeeded(attempt.target, attempt.begin, attempt.end)
         else:
-            self.failed_request(attempt.target, attempt.begin, attempt.end, attempt.error, attempt.lag)
+            self.failed_request(attempt.target, attempt.begin, attempt.end, attempt.error, attempt.lag, attempt.servers_lag)
 
     def succeeded(self, target: str, begin: float, end: float) -> None:
         """Count a request that was answered."""
@@ -253,7 +292,7 @@ class Statistics:
         if over:
             self._outage(target, *over)
 
-    def failed_request(self, target: str, begin: float, end: float, error: str, lag: float) -> None:
+    def failed_request(self, target: str, begin: float, end: float, error: str, lag: float, servers_lag: float = 0.0) -> None:
         """Count a request that was not answered."""
         warmup = begin < self.warm_until
         self.requests += 1
@@ -261,7 +300,7 @@ class Statistics:
         self.warmup_failed += warmup
         self._tracker(target).failure(begin, end)
         self.recorder.in_second(self.kind, begin, failed=True, milliseconds=(end - begin) * 1000)
-        self.recorder.failure(self.kind, target, begin, end, error, lag, warmup)
+        self.recorder.failure(self.kind, target, begin, end, error, (lag, servers_lag), warmup)
 
     def _tracker(self, target: str) -> OutageTracker:
         return self._trackers.setdefault(target, OutageTracker())
@@ -304,6 +343,8 @@ class Recorder:
         self.longest_lag = 0.0
         self.lag_total = 0.0
         self._lag_counted_until = now
+        self._processor = WaitForProcessor()
+        self._told: collections.deque[tuple[float, float]] = collections.deque()
         self._due: dict[int, float] = {}
         self.statistics: list[Statistics] = []
         self._wall_offset = time.time() - now
@@ -333,10 +374,21 @@ class Recorder:
         self.lag_total += max(0.0, now - max(wanted, self._lag_counted_until))
         self._lag_counted_until = now
 
-    def lag(self, now: float) -> float:
+    def lag(self, now: float) -> Lag:
         """How long the process did not run when it wanted to, until now: sockets are looked at before timers that are due."""
         wanted = min(self._due.values(), default=now)
-        return self.lag_total + max(0.0, now - max(wanted, self._lag_counted_until))
+        return Lag(self.lag_total + max(0.0, now - max(wanted, self._lag_counted_until)), self._processor.seconds())
+
+    def told(self, now: float, text: bytes) -> None:
+        """A server has told its own lag, in ms."""
+        if text.isdigit():
+            self._told.append((now, int(text) / 1000))
+        while self._told and self._told[0][0] < now - TOLD_SECONDS:
+            self._told.popleft()
+
+    def servers_lag(self, begin: float) -> float:
+        """The most that a server has told since a moment: all of them are on one machine here, and those of DNS tell nothing."""
+        return max((lag for moment, lag in self._told if moment >= begin), default=0.0)
 
     def in_second(self, kind: str, begin: float, failed: bool, milliseconds: float) -> None:
         """Add a request to the second in which it began."""
@@ -345,7 +397,7 @@ class Recorder:
         entry[1] += failed
         entry[2] = max(entry[2], round(milliseconds, 2))
 
-    def failure(self, kind: str, target: str, begin: float, end: float, error: str, lag: float, warmup: bool) -> None:
+    def failure(self, kind: str, target: str, begin: float, end: float, error: str, lags: tuple[float, float], warmup: bool) -> None:
         """Append a line about a failure, at once."""
         self._failure_lines += 1
         if self._failure_lines > MAX_FAILURE_LINES:
@@ -357,7 +409,8 @@ class Recorder:
             "target": target,
             "error": error,
             "milliseconds": round((end - begin) * 1000, 1),
-            "lag_ms": round(lag * 1000, 1),
+            "lag_ms": round(lags[0] * 1000, 1),
+            "servers_lag_ms": round(lags[1] * 1000, 1),
             "warmup": warmup,
         }
         with open(self.failures_path, "a", encoding="utf-8") as file:
@@ -365,7 +418,7 @@ class Recorder:
 
     def write(self, now: float, ended: bool = False) -> None:
         """Rewrite the summary, and append the seconds that cannot change any more."""
-        complete = now + self._wall_offset - self.config.timeout - 1
+        complete = now + self._wall_offset - self.config.timeout - self.config.patience - 1
         seconds = sorted(second for second in self._seconds if ended or second < complete - 1)
         if seconds:
             with open(self.seconds_path, "a", encoding="utf-8") as file:
@@ -507,7 +560,7 @@ class Probe:
     def _expire(self, now: float) -> None:
         lag = self.recorder.lag(now)
         for attempt in self._waiting:
-            if attempt.begin + self.config.timeout + lag - attempt.lag_before > now:
+            if attempt.begin + self.config.timeout + self.config.patience + lag.since(attempt.lag_before) > now:
                 break
             if not attempt.settled:
                 self._finish(attempt, self._timeout_error(attempt))
@@ -559,12 +612,14 @@ class Probe:
 
     def _judge(self, attempt: Attempt, data: bytes) -> str | None:  # noqa: ARG002 - subclasses compare the two
         """What is wrong with the answer, None when it is good."""
+        self.recorder.told(self.loop.time(), data.partition(b"\n")[2].strip())
         return None if data else "closed without an answer"
 
     def _finish(self, attempt: Attempt, error: str | None) -> None:
         attempt.end = self.loop.time()
         attempt.settled = True
-        attempt.lag = self.recorder.lag(attempt.end) - attempt.lag_before
+        attempt.lag = self.recorder.lag(attempt.end).since(attempt.lag_before)
+        attempt.servers_lag = self.recorder.servers_lag(attempt.begin)
         attempt.error = error or self._too_late(attempt)
         if attempt.socket is not None:
             self.loop.remove_reader(attempt.socket)
@@ -574,7 +629,7 @@ class Probe:
     def _too_late(self, attempt: Attempt) -> str | None:
         """What makes a good answer a failure. With own lag the deadline may lie behind TCP's first retransmission: that is a lost packet."""
         seconds = attempt.end - attempt.begin
-        if seconds - attempt.lag > self.config.timeout:
+        if seconds - attempt.lag - attempt.servers_lag > self.config.timeout:
             return "answer came too late"
         if seconds > self.config.timeout and self.socket_type == socket.SOCK_STREAM and retransmissions(attempt.socket):
             return "answered after a retransmission only"
@@ -645,7 +700,8 @@ class EchoProbe(DatagramProbe):
         connection.send(attempt.payload)
 
     def _judge(self, attempt: Attempt, data: bytes) -> str | None:
-        return None if data == attempt.payload else "another datagram came back"
+        self.recorder.told(self.loop.time(), data[len(attempt.payload) :].strip())
+        return None if data == attempt.payload or data.startswith(attempt.payload + b" ") else "another datagram came back"
 
 
 class DnsProbe(DatagramProbe):
@@ -682,7 +738,7 @@ class StreamProbe:
         self.missing_lines = 0
         self._socket: socket.socket | None = None
         self._begin = 0.0
-        self._lag_before = 0.0
+        self._lag_before = NO_LAG
         self._last_line: float | None = None
         self._connected = False
         self._gap_counted = False
@@ -699,7 +755,9 @@ class StreamProbe:
         self._watch()
 
     def stop(self) -> None:
-        """Close the stream; that is no failure."""
+        """Close the stream; that is no failure, but a gap that goes on is."""
+        if self._socket is not None and self._connected:
+            self._check_gap(self.loop.time(), 0.0)
         self.recorder.not_due(self)
         if self._timer is not None:
             self._timer.cancel()
@@ -740,7 +798,7 @@ class StreamProbe:
 
     def _own_lag(self, now: float) -> float:
         """How long the process did not run since the last line, or since the stream was opened."""
-        return self.recorder.lag(now) - self._lag_before
+        return self.recorder.lag(now).since(self._lag_before)
 
     def _close(self) -> None:
         if self._socket is not None:
@@ -752,7 +810,7 @@ class StreamProbe:
         """Count a failure and close; C(_watch) opens it again."""
         begin = self._begin if not self._connected or self._last_line is None else self._last_line
         now = self.loop.time()
-        self.statistics.failed_request(self._label, begin, now, error, self._own_lag(now))
+        self.statistics.failed_request(self._label, begin, now, error, self._own_lag(now), self.recorder.servers_lag(begin))
         self._close()
 
     def _readable(self, connection: socket.socket) -> None:
@@ -778,25 +836,28 @@ class StreamProbe:
         now = self.loop.time()
         if self._last_line is not None:
             self.longest_gap = max(self.longest_gap, now - self._last_line)
-        if not self._connected:
+        first = not self._connected
+        if first:
             self._connected = True
             self.statistics.succeeded(self._label, self._begin, now)
-        else:
-            self._check_gap(now)
-            self.statistics.good(self._label, now)
-        self._gap_counted = False
-        self._last_line = now
-        self._lag_before = self.recorder.lag(now)
         *lines, rest = (self._rest + data).split(b"\n")
         for line in lines:
             if line == BYE:
                 rest = BYE
                 break
-            if not line.isdigit():
+            number, _blank, lag = line.partition(b" ")
+            if not number.isdigit():
                 self._failed("malformed line")
                 return
-            self._numbered(int(line))
+            self.recorder.told(now, lag)
+            self._numbered(int(number))
         self._rest = rest
+        if self._last_line is not None and not first:
+            self._check_gap(now, 0.0)
+            self.statistics.good(self._label, now)
+        self._gap_counted = False
+        self._last_line = now
+        self._lag_before = self.recorder.lag(now)
 
     def _numbered(self, number: int) -> None:
         self.lines += 1
@@ -804,13 +865,16 @@ class StreamProbe:
             self.missing_lines += number - self._number - 1
         self._number = number
 
-    def _check_gap(self, now: float) -> None:
-        lag = self._own_lag(now)
-        if self._last_line is None or self._gap_counted or now - self._last_line - lag <= self.config.timeout:
+    def _check_gap(self, now: float, patience: float) -> None:
+        """Count a gap once. One that goes on gets patience, since the line that ends it tells how late the server was."""
+        if self._last_line is None or self._gap_counted:
+            return
+        lag, servers_lag = self._own_lag(now), self.recorder.servers_lag(self._last_line)
+        if now - self._last_line - lag - servers_lag <= self.config.timeout + patience:
             return
         self._gap_counted = True
         error = f"no line for more than {self.config.timeout * 1000:.0f} ms"
-        self.statistics.failed_request(self._label, self._last_line, now, error, lag)
+        self.statistics.failed_request(self._label, self._last_line, now, error, lag, servers_lag)
 
     def _watch(self) -> None:
         now = self.loop.time()
@@ -818,12 +882,12 @@ class StreamProbe:
         if self._socket is None:
             self._open()
         elif not self._connected:
-            if now - self._begin - self._own_lag(now) > self.config.timeout:
+            if now - self._begin - self._own_lag(now) > self.config.timeout + self.config.patience:
                 self._failed("connect timeout")
         elif self._last_line is not None:
             gap = now - self._last_line
             self.longest_gap = max(self.longest_gap, gap)
-            self._check_gap(now)
+            self._check_gap(now, self.config.patience)
             if gap > STREAM_GIVE_UP_MS / 1000:
                 self._close()
         self._publish()
@@ -885,6 +949,7 @@ class Config:
         self.place = str(data.get("place", "node"))
         self.interval = float(data.get("interval_ms", 50)) / 1000
         self.timeout = float(data.get("timeout_ms", 1000)) / 1000
+        self.patience = float(data.get("patience_ms", 0)) / 1000
         self.warmup = float(data.get("warmup_ms", 0)) / 1000
         self.max_seconds = float(data.get("max_seconds", 3600))
         self.linger = bool(data.get("linger", False))

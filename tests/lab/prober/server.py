@@ -3,10 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A well-behaved server for the lab's workloads: greeting, stream and health over TCP, echo over UDP.
 
-- greeting: each connection gets one line with the host name and is closed;
-- stream: a line with a rising number at each interval, until the client goes or the server says C(BYE);
-- echo: each datagram comes back as it was;
+- greeting: each connection gets a line with the host name and one with the lag, and is closed;
+- stream: a line with a rising number and the lag at each interval, until the client goes or the server says C(BYE);
+- echo: each datagram comes back with a blank and the lag after it;
 - health: HTTP 200, and 503 from the moment of SIGTERM on.
+
+The lag is how many ms of the last seconds this process did not run although it wanted to: how late its timer was, or how long the kernel let it
+wait for a processor, whichever is more. Who asks can tell a busy machine from a network that is away.
 
 On SIGTERM it goes on serving for the drain time, so that every kube-proxy has time to send new connections elsewhere, and then ends.
 """
@@ -15,7 +18,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import collections
 import contextlib
+import os
 import signal
 import socket
 import typing as t
@@ -23,13 +28,52 @@ import typing as t
 BACKLOG = 1024
 BYE = b"BYE\n"
 FLUSH_SECONDS = 0.1
+LAG_SECONDS = 3.0
+LAG_CHECK_SECONDS = 0.1
+
+
+class Lag:
+    """How long this process did not run, of the last seconds (/proc/self/schedstat; linux:Documentation/scheduler/sched-stats.rst)."""
+
+    def __init__(self) -> None:
+        self.samples: collections.deque[tuple[float, float, float]] = collections.deque()
+        self._late = 0.0
+        self._due = 0.0
+        self._file: int | None = None
+        with contextlib.suppress(OSError):
+            self._file = os.open("/proc/self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to look at the clock."""
+        self._due = loop.time()
+        self._look(loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        self._late += max(0.0, now - self._due)
+        self._due = now + LAG_CHECK_SECONDS
+        self.samples.append((now, self._late, self._waited()))
+        while len(self.samples) > 1 and self.samples[1][0] <= now - LAG_SECONDS:
+            self.samples.popleft()
+        loop.call_at(self._due, self._look, loop)
+
+    def _waited(self) -> float:
+        return int(os.pread(self._file, 100, 0).split()[1]) / 1e9 if self._file is not None else 0.0
+
+    def milliseconds(self, now: float) -> int:
+        """Of the last seconds until now; a timer that is overdue counts."""
+        if not self.samples:
+            return 0
+        _moment, late, waited = self.samples[0]
+        return int(1000 * max(self._late + max(0.0, now - self._due) - late, self._waited() - waited))
 
 
 class GreetingServer:
     """Sends one line to whoever connects; one system call each, no tasks."""
 
-    def __init__(self, address: str, port: int, greeting: bytes) -> None:
+    def __init__(self, address: str, port: int, greeting: bytes, lag: t.Callable[[], int] | None = None) -> None:
         self.greeting = greeting
+        self.lag = lag
         self.listener = socket.create_server((address, port), backlog=BACKLOG)
         self.listener.setblocking(False)
 
@@ -45,7 +89,7 @@ class GreetingServer:
             except OSError:
                 return
             with contextlib.suppress(OSError):
-                connection.send(self.greeting)
+                connection.send(b"%s%d\n" % (self.greeting, self.lag()) if self.lag else self.greeting)
             connection.close()
 
     def stop(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -58,7 +102,8 @@ class GreetingServer:
 class EchoServer:
     """Sends each datagram back."""
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, lag: t.Callable[[], int]) -> None:
+        self.lag = lag
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         self.socket.bind((address, port))
@@ -77,7 +122,7 @@ class EchoServer:
             except OSError:
                 continue
             with contextlib.suppress(OSError):
-                self.socket.sendto(data, address)
+                self.socket.sendto(b"%s %d" % (data, self.lag()), address)
 
     def stop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer what waits, then close the port."""
@@ -89,8 +134,9 @@ class EchoServer:
 class StreamServer:
     """Sends numbered lines to all who are connected; the timer runs only while somebody is."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, lag: t.Callable[[], int]) -> None:
         self.interval = interval
+        self.lag = lag
         self.clients: set[asyncio.Transport] = set()
         self._number = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -110,7 +156,7 @@ class StreamServer:
         if not self.clients:
             return
         self._number += 1
-        line = b"%d\n" % self._number
+        line = b"%d %d\n" % (self._number, self.lag())
         for client in self.clients:
             client.write(line)
         self._timer = asyncio.get_running_loop().call_later(self.interval, self._tick)
@@ -166,10 +212,16 @@ async def serve(settings: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    stream = StreamServer(settings.stream_interval)
+    own = Lag()
+    own.start(loop)
+
+    def lag() -> int:
+        return own.milliseconds(loop.time())
+
+    stream = StreamServer(settings.stream_interval, lag)
     ports: list[GreetingServer | EchoServer] = [
-        GreetingServer(settings.address, settings.port, socket.gethostname().encode() + b"\n"),
-        EchoServer(settings.address, settings.udp_port),
+        GreetingServer(settings.address, settings.port, socket.gethostname().encode() + b"\n", lag),
+        EchoServer(settings.address, settings.udp_port, lag),
     ]
     for port in ports:
         port.start(loop)

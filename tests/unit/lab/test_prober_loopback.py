@@ -294,6 +294,10 @@ class DatagramServer:
         self.socket.close()
 
 
+def no_lag():
+    return 0
+
+
 def dns_answer(query, addresses, flags=0x8180):
     question = query[12 : query.index(b"\0", 12) + 5]
     records = b"".join(b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 5, 4) + socket.inet_aton(address) for address in addresses)
@@ -303,7 +307,7 @@ def dns_answer(query, addresses, flags=0x8180):
 def test_echo(tmp_path):
     async def body():
         loop = asyncio.get_running_loop()
-        echo = server.EchoServer(HOST, 0)
+        echo = server.EchoServer(HOST, 0, no_lag)
         echo.start(loop)
         target = {"kind": "udp", "addresses": [HOST], "port": port_of(echo.socket)}
         async with Session(tmp_path, [target]) as session:
@@ -312,6 +316,80 @@ def test_echo(tmp_path):
             echo.stop(loop)
             await until(lambda: session.statistics["udp"].failed >= 1)
         assert session.failures()[0]["error"] == "ECONNREFUSED"
+
+    asyncio.run(body())
+
+
+class LateServer(DatagramServer):
+    """Answers each datagram later, with the lag that it is to tell."""
+
+    def __init__(self, seconds, lag):
+        super().__init__(None)
+        self.seconds = seconds
+        self.lag = lag
+
+    def _readable(self):
+        data, address = self.socket.recvfrom(2048)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.seconds, lambda: self.socket.fileno() >= 0 and self.socket.sendto(b"%s %d" % (data, self.lag), address))
+
+
+@pytest.mark.parametrize(("lag", "error"), [(500, None), (100, "answer came too late")])
+def test_an_answer_of_a_server_that_had_no_processor_is_waited_for(tmp_path, lag, error):
+    async def body():
+        with LateServer(0.45, lag) as late:
+            target = {"kind": "udp", "addresses": [HOST], "port": port_of(late.socket), "interval_ms": 50}
+            async with Session(tmp_path, [target], patience_ms=2000) as session:
+                statistics = session.statistics["udp"]
+                await until(lambda: statistics.requests >= 3)
+                assert (statistics.failed > 0, statistics.stalled > 0) == (error is not None, error is None)
+        assert all(entry["error"] == error and entry["servers_lag_ms"] == lag for entry in session.failures())
+
+    asyncio.run(body())
+
+
+def test_patience_finds_no_answer_where_there_is_none(tmp_path):
+    async def body():
+        with DatagramServer(lambda data: None) as echo:
+            target = {"kind": "udp", "addresses": [HOST], "port": port_of(echo.socket)}
+            async with Session(tmp_path, [target], patience_ms=300) as session:
+                await until(lambda: session.statistics["udp"].failed >= 1)
+        first = session.failures()[0]
+        assert first["error"] == "no answer in time"
+        assert first["milliseconds"] >= 490
+
+    asyncio.run(body())
+
+
+def test_a_server_tells_for_how_long_it_did_not_run():
+    async def body():
+        lag = server.Lag()
+        loop = asyncio.get_running_loop()
+        lag.start(loop)
+        await asyncio.sleep(0.25)
+        before = lag.milliseconds(loop.time())
+        time.sleep(0.6)
+        assert lag.milliseconds(loop.time()) - before > 450
+        await asyncio.sleep(0.15)
+        assert lag.milliseconds(loop.time()) - before > 450
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(("lag", "failed"), [(900, 0), (0, 1)])
+def test_a_gap_in_a_stream_is_not_the_networks_when_the_server_did_not_run(tmp_path, lag, failed):
+    async def gap(writer):
+        await lines(writer)
+        await asyncio.sleep(0.5)
+        writer.write(b"4 %d\n" % lag)
+        for number in range(5, 1000):
+            writer.write(b"%d %d\n" % (number, lag))
+            await asyncio.sleep(0.01)
+
+    async def body():
+        async with ScriptedStream(gap) as stream, Session(tmp_path, [stream.target], patience_ms=2000) as session:
+            await until(lambda: session.probes["stream"].lines > 10)
+        assert session.statistics["stream"].failed == failed
 
     asyncio.run(body())
 
@@ -581,11 +659,12 @@ def test_server_goes_on_serving_after_sigterm_while_it_is_not_ready(ports, runni
     process.send_signal(signal.SIGTERM)
     wait_until(lambda: health(ports["health"]) == 503)
     with socket.create_connection((HOST, ports["tcp"]), 1) as connection:
-        assert connection.recv(100).decode().strip() == socket.gethostname()
+        name, lag = connection.recv(100).decode().split()
+        assert name == socket.gethostname() and 0 <= int(lag) < 3000
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
         connection.settimeout(1)
         connection.sendto(b"hello", (HOST, ports["udp"]))
-        assert connection.recv(100) == b"hello"
+        assert connection.recv(100).partition(b" ")[0] == b"hello"
     received = b""
     stream.settimeout(2)
     while data := stream.recv(4096):

@@ -175,16 +175,35 @@ def test_lag_of_several_timers_counts_once(statistics):
 
 def test_lag_is_known_before_the_late_timer_runs(statistics):
     recorder = statistics.recorder
-    assert recorder.lag(100.5) == 0
+    assert recorder.lag(100.5).timers == 0
     recorder.due("a", 100.1)
     recorder.due("b", 100.3)
-    assert recorder.lag(100.05) == 0
-    assert recorder.lag(100.5) == pytest.approx(0.4)
+    assert recorder.lag(100.05).timers == 0
+    assert recorder.lag(100.5).timers == pytest.approx(0.4)
     recorder.late(100.1, 100.5)
-    assert recorder.lag(100.5) == pytest.approx(0.4)
+    assert recorder.lag(100.5).timers == pytest.approx(0.4)
     recorder.due("a", 101.0)
     recorder.not_due("b")
-    assert recorder.lag(100.9) == pytest.approx(0.4)
+    assert recorder.lag(100.9).timers == pytest.approx(0.4)
+
+
+def test_lag_is_what_the_clock_says_that_saw_more_of_it():
+    before = prober.Lag(timers=1.0, processor=10.0)
+    assert prober.Lag(timers=1.5, processor=10.2).since(before) == pytest.approx(0.5)
+    assert prober.Lag(timers=1.1, processor=10.9).since(before) == pytest.approx(0.9)
+
+
+def test_the_wait_for_a_processor_is_read_from_the_kernel(tmp_path):
+    file = tmp_path / "schedstat"
+    file.write_text("5000000000 2500000000 17\n")
+    wait = prober.WaitForProcessor(str(file))
+    assert wait.seconds() == 2.5
+    file.write_text("5000000000 3500000000 18\n")
+    assert wait.seconds() == 3.5
+
+
+def test_a_kernel_that_does_not_count_the_wait_adds_nothing(tmp_path):
+    assert prober.WaitForProcessor(str(tmp_path / "missing")).seconds() == 0.0
 
 
 def test_answers_after_the_plain_deadline_are_counted(statistics):
