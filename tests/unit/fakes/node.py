@@ -123,16 +123,21 @@ class Node:
 
     def module(self, module_name: str, check: bool = False, **arguments: object) -> dict:
         """Run a module in the namespace and return what it printed."""
+        process = self.start(module_name, check, **arguments)
+        output, errors = process.communicate()
+        printed = output.strip()
+        assert printed.startswith("{"), f"{printed}{errors}"
+        results = json.loads(printed)
+        documentation.check_results(module_name, results, complete=not results.get("failed"))
+        return results
+
+    def start(self, module_name: str, check: bool = False, **arguments: object) -> subprocess.Popen[str]:
+        """Start a module in the namespace, in a process group of its own."""
         given = {**self.options, **arguments, "_ansible_check_mode": check, "_ansible_diff": True}
         roots = [path for path in sys.path if (Path(path) / "ansible_collections" / "podnet").exists()]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(roots or sys.path), "PATH": f"{self.programs}:{os.environ['PATH']}"}
         command = ["ip", "netns", "exec", self.name, sys.executable, "-c", RUNNER, module_name, json.dumps(given)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        printed = done.stdout.strip()
-        assert printed.startswith("{"), f"{printed}{done.stderr}"
-        results = json.loads(printed)
-        documentation.check_results(module_name, results, complete=not results.get("failed"))
-        return results
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
 
     def program(self, name: str, text: str) -> None:
         """A program that goes before the machine's own."""
