@@ -16,6 +16,7 @@ import os
 import typing as t
 from pathlib import Path
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni import cni_cache
 from ansible_collections.podnet.cni.plugins.module_utils._host import cni_state, commands, files
 
 
@@ -47,19 +48,9 @@ def release(path: Path, places: cni_state.Places) -> None:
     }
     for plugin in reversed(config.get("plugins") or [config]):
         program = str(places.programs / str(plugin["type"]))
-        commands.run([program], stdin=json.dumps(plugin_input(plugin, config, cached)), timeout=10, environment=environment)
+        given = cni_cache.plugin_input(plugin, config, cached.get("capabilityArgs") or {}, cached.get("result"))
+        commands.run([program], stdin=json.dumps(given), timeout=10, environment=environment)
     files.remove(path)
-
-
-def plugin_input(plugin: t.Mapping[str, t.Any], config: t.Mapping[str, t.Any], cached: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What the runtime gives to one plugin of a list: its part, the list's name and version, the result, and what it can make use of."""
-    given = {key: value for key, value in plugin.items() if key != "capabilities"}
-    able = [name for name, enabled in (plugin.get("capabilities") or {}).items() if enabled]
-    arguments = cached.get("capabilityArgs") or {}
-    runtime = {name: arguments[name] for name in able if name in arguments}
-    if runtime:
-        given["runtimeConfig"] = runtime
-    return {**given, "name": config["name"], "cniVersion": config.get("cniVersion", "0.1.0"), "prevResult": cached.get("result")}
 
 
 def _load(path: Path) -> dict[str, t.Any]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._host import (
-    attachments,
     backup,
     cni_state,
     commands,
@@ -179,17 +178,3 @@ def test_processes_are_found_by_their_own_name():
 def test_the_watchdogs_script_is_valid_shell_with_any_path(tmp_path):
     text = watchdog.script_text(tmp_path / "it's 10.conflist", tmp_path / "a b", tmp_path / "log", [tmp_path / "script"])
     assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
-
-
-def test_a_plugin_gets_what_it_is_able_to_use():
-    config = {"name": "net", "cniVersion": "1.0.0"}
-    plugin = {"type": "portmap", "snat": True, "capabilities": {"portMappings": True, "bandwidth": False}}
-    cached = {"capabilityArgs": {"portMappings": [1], "bandwidth": {}, "dns": {}}, "result": {"ips": []}}
-    assert attachments.plugin_input(plugin, config, cached) == {
-        "type": "portmap",
-        "snat": True,
-        "name": "net",
-        "cniVersion": "1.0.0",
-        "runtimeConfig": {"portMappings": [1]},
-        "prevResult": {"ips": []},
-    }
