@@ -40,7 +40,7 @@ def _moved_node(node: Facts, facts: Facts, planned: Facts) -> t.Iterator[Finding
             "gate-pods-on-flannel",
             f"{count(len(left), 'pod')} still on Flannel's bridge: {listed(left)}.",
             "They would lose their network when Flannel is removed.",
-            "Run again: the node is moved once more, and these pods are restarted.",
+            "Run again: the node is moved once more, and these pods with it.",
         )
     watchdog = facts.get("watchdog") or {}
     if watchdog.get("armed"):
@@ -91,7 +91,7 @@ def _returned_node(node: Facts, facts: Facts) -> t.Iterator[Finding]:
             node_subject([name]),
             f"{count(len(left), 'pod')} still on Calico's network: {listed(left)}.",
             "They would lose their network when Calico is removed.",
-            "Run again: these pods are restarted.",
+            "Run again: these pods are restarted, or moved as they run.",
             _SOURCE,
             (name,),
         )

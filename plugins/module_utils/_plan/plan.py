@@ -18,8 +18,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
 
 Record = dict[str, t.Any]
-StepsOf = t.Callable[[int, int, bool], list[steps.Step]]
-"""The steps of a node by pods to evict, pods to restart, and whether it stays cordoned."""
+StepsOf = t.Callable[[steps.Pods, bool], list[steps.Step]]
+"""The steps of a node by its pods, and whether it stays cordoned."""
 
 
 def pool_of(situation: Situation) -> Record:
@@ -70,6 +70,11 @@ def _leftovers_of_migration(situation: Situation) -> list[str]:
     return reservations + ignored + labels + [trace for facts in situation.nodes.values() for trace in node_state.traces_of_migration(facts)]
 
 
+def _pods_of(situation: Situation, node: str) -> steps.Pods:
+    evict, restart = len(workloads.to_evict(situation.pods, node)), len(workloads.to_restart(situation.pods, node))
+    return steps.Pods(replug=evict + restart) if situation.settings.replugs else steps.Pods(evict, restart)
+
+
 def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding], steps_of: StepsOf | None) -> Record:
     """The plan of one node; C(steps_of) says what happens to a node that moves, none to one that stays."""
     name = node["name"]
@@ -80,8 +85,7 @@ def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding], 
     on_calico = [*on_calico, *([given] if given else [])]
     addresses = addressing.addresses_of(cidr, situation.settings.block_size, on_flannel, on_calico)
     tunnel = addressing.tunnel_address(addresses, on_flannel, on_calico, given) if situation.mode.tunnel else None
-    evict = workloads.to_evict(situation.pods, name) if steps_of else []
-    restart = workloads.to_restart(situation.pods, name) if steps_of else []
+    pods = _pods_of(situation, name) if steps_of else steps.Pods()
     cordoned = not node.get("schedulable", True) and not node_state.cordoned_by_us(node)
     return {
         "name": name,
@@ -98,10 +102,11 @@ def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding], 
         "probe_address": addresses.probe_address,
         "tunnel": tunnel and tunnel._asdict(),
         "refused": blockers_of(findings, name) if steps_of else [],
-        "pods_to_evict": len(evict),
-        "pods_to_restart": len(restart),
+        "pods_to_evict": pods.evict,
+        "pods_to_restart": pods.restart,
+        "pods_to_replug": pods.replug or 0,
         "plugins": sorted(str(program["name"]) for program in (facts or {}).get("cni_plugins") or []),
-        "steps": steps_of(len(evict), len(restart), cordoned) if steps_of else [],
+        "steps": steps_of(pods, cordoned) if steps_of else [],
     }
 
 
@@ -178,5 +183,6 @@ def plan_migration(cluster: Facts, nodes: t.Mapping[str, Facts], settings: Facts
             chosen.keep_flannel_configmap,
             situation.mode,
             reflectors.chosen(situation),
+            restarts=not chosen.replugs,
         ),
     }

@@ -29,6 +29,8 @@ def _node(name: str, record: Record) -> dict[str, t.Any]:
         "seconds": float(record.get("seconds") or sum(phase["seconds"] for phase in phases)),
         "graceful_seconds": float(record.get("graceful_seconds") or sum(phase["graceful_seconds"] for phase in phases)),
     }
+    if record.get("replugged"):
+        node["replugged"] = {"pods": int(record["replugged"]["pods"]), "longest_milliseconds": float(record["replugged"]["longest_milliseconds"])}
     if record.get("began"):
         node["began"] = float(record["began"])
     return node

@@ -145,5 +145,7 @@ def plan_rollback(cluster: Facts, facts: t.Mapping[str, Facts], settings: Facts)
         "remove_flannel": False,
         "peers": [],
         "phases_done": [],
-        "cluster_steps": steps.rollback_steps(len(moving), len(common["batches"]), situation.restores, relocated, removing),
+        "cluster_steps": steps.rollback_steps(
+            len(moving), len(common["batches"]), situation.restores, relocated, removing, restarts=not situation.settings.replugs
+        ),
     }

@@ -59,6 +59,8 @@ class Settings:
     """C(off), C(auto), or the names of nodes."""
     allow_untried: bool = False
     """Whether to carry out what has not moved a whole cluster in the lab yet."""
+    restart_unmovable: bool = False
+    """Whether pods that cannot be moved as they run may be restarted."""
     evict_emptydir: bool = False
     evict_unmanaged: bool = False
     remove_flannel: bool = True
@@ -98,6 +100,11 @@ class Settings:
             except (TypeError, ValueError) as exc:
                 raise InvalidSettings(f"podnet_block_size: '{values['block_size']}' is no number; give a prefix length such as 26") from exc
         return cls(**values)
+
+    @property
+    def replugs(self) -> bool:
+        """Whether pods move as they run, so that none is evicted."""
+        return self.pod_move == "replug"
 
     def host_of(self, node: str) -> str:
         """The inventory host of a node, the node's own name when the inventory has none."""

@@ -84,8 +84,8 @@ class Situation:
 
     @functools.cached_property
     def pods_to_evict(self) -> dict[str, list[Facts]]:
-        """Pods that have to leave each node that is still to be moved."""
-        return {node["name"]: workloads.to_evict(self.pods, node["name"]) for node in self.to_move}
+        """Pods that have to leave each node that is still to be moved; none when they move as they run."""
+        return {node["name"]: [] if self.settings.replugs else workloads.to_evict(self.pods, node["name"]) for node in self.to_move}
 
     @property
     def network(self) -> str | None:

@@ -18,30 +18,55 @@ def step(identifier: str, title: str, cuts: bool = False) -> Step:
     return {"id": identifier, "title": title, "cuts": cuts}
 
 
-def node_steps(evict: int, restart: int, cordoned: bool) -> list[Step]:
+class Pods(t.NamedTuple):
+    """What happens to the pods of a node, in numbers."""
+
+    evict: int = 0
+    restart: int = 0
+    replug: int | None = None
+    """Pods that move as they run; then none is evicted or restarted."""
+
+
+def _uncordon(cordoned: bool) -> list[Step]:
+    return [] if cordoned else [step("uncordon", "Let pods come again")]
+
+
+def node_steps(pods: Pods, cordoned: bool) -> list[Step]:
     """What happens to one node, in order."""
-    steps = [
-        step("reserve", f"Keep the addresses of its {count(evict + restart, 'pod')} from Calico's address management"),
-        step("evict", f"Cordon it, evict {count(evict, 'pod')} as their budgets allow", evict > 0),
-        step("switch", "Arm the timer that restores Flannel, make Calico's CNI configuration the first one"),
-        step("restart", f"Restart {count(restart, 'pod')} of DaemonSets on Calico's network", restart > 0),
-        step("prove", "Probe pods, Services and DNS; then disarm the timer"),
+    switch = step("switch", "Arm the timer that restores Flannel, make Calico's CNI configuration the first one")
+    prove = step("prove", "Probe pods, Services and DNS; then disarm the timer")
+    number = pods.evict + pods.restart if pods.replug is None else pods.replug
+    reserve = step("reserve", f"Keep the addresses of its {count(number, 'pod')} from Calico's address management")
+    if pods.replug is not None:
+        move = step("replug", f"Move {count(pods.replug, 'running pod')} to Calico's network")
+        return [step("cordon", "Cordon it"), reserve, switch, move, prove, *_uncordon(cordoned)]
+    return [
+        reserve,
+        step("evict", f"Cordon it, evict {count(pods.evict, 'pod')} as their budgets allow", pods.evict > 0),
+        switch,
+        step("restart", f"Restart {count(pods.restart, 'pod')} of DaemonSets on Calico's network", pods.restart > 0),
+        prove,
+        *_uncordon(cordoned),
     ]
-    return steps if cordoned else [*steps, step("uncordon", "Let pods come again")]
 
 
-def return_steps(evict: int, restart: int, cordoned: bool) -> list[Step]:
+def return_steps(pods: Pods, cordoned: bool) -> list[Step]:
     """What happens to one node on the way back, in order."""
-    steps = [
-        step("evict", f"Cordon it, evict {count(evict, 'pod')} as their budgets allow", evict > 0),
-        step("switch", "Keep the addresses of Calico's pods from Flannel, make Flannel's CNI configuration the first one"),
-        step("restart", f"Restart {count(restart, 'pod')} of DaemonSets on Flannel's network, give its blocks back", restart > 0),
-        step("prove", "Probe pods, Services and DNS; else make Calico's configuration the first one again"),
+    switch = step("switch", "Keep the addresses of Calico's pods from Flannel, make Flannel's CNI configuration the first one")
+    prove = step("prove", "Probe pods, Services and DNS; else make Calico's configuration the first one again")
+    if pods.replug is not None:
+        move = step("replug", f"Move {count(pods.replug, 'running pod')} to Flannel's network, give its blocks back")
+        return [step("cordon", "Cordon it"), switch, move, prove, *_uncordon(cordoned)]
+    return [
+        step("evict", f"Cordon it, evict {count(pods.evict, 'pod')} as their budgets allow", pods.evict > 0),
+        switch,
+        step("restart", f"Restart {count(pods.restart, 'pod')} of DaemonSets on Flannel's network, give its blocks back", pods.restart > 0),
+        prove,
+        *_uncordon(cordoned),
     ]
-    return steps if cordoned else [*steps, step("uncordon", "Let pods come again")]
 
 
-def rollback_steps(nodes: int, batches: int, restore: bool, relocate: int, remove: bool) -> list[Step]:
+def rollback_steps(nodes: int, batches: int, restore: bool, relocate: int, remove: bool, restarts: bool = True) -> list[Step]:
     """What happens to the cluster on the way back; C(relocate) is the number of pods that have addresses of Flannel's own."""
     steps: list[Step] = []
     if restore:
@@ -54,7 +79,7 @@ def rollback_steps(nodes: int, batches: int, restore: bool, relocate: int, remov
             steps.insert(1, step("relocate", title, True))
     if nodes:
         title = f"Bring {count(nodes, 'node')} back in {count(batches, 'batch', 'batches')}, with a gate on the cluster's state after each"
-        steps.append(step("move", title, True))
+        steps.append(step("move", title, restarts))
     if remove:
         steps += [
             step("bypass", "Lead packets between nodes through Flannel only, so that nothing needs Calico's routes"),
@@ -94,8 +119,9 @@ def cluster_steps(
     keep_configmap: bool,
     mode: Mode = MODES[DEFAULT],
     reflectors: t.Sequence[str] = (),
+    restarts: bool = True,
 ) -> list[Step]:
-    """What happens to the cluster, in order; C(nodes) are those that are still to be moved."""
+    """What happens to the cluster, in order; C(nodes) are those that are still to be moved, C(restarts) is whether that restarts pods."""
     steps: list[Step] = []
     if nodes:
         steps += [
@@ -104,7 +130,11 @@ def cluster_steps(
             *_way_steps(mode, peers, reflectors),
             step("calico", "Start calico-node on all nodes; Flannel's CNI configuration stays the active one"),
             step("prove", _proof(mode)),
-            step("move", f"Move {count(nodes, 'node')} in {count(batches, 'batch', 'batches')}, with a gate on the cluster's state after each", True),
+            step(
+                "move",
+                f"Move {count(nodes, 'node')} in {count(batches, 'batch', 'batches')}, with a gate on the cluster's state after each",
+                restarts,
+            ),
         ]
     if remove_flannel:
         kept = " (its ConfigMap is kept)" if keep_configmap else ""

@@ -24,6 +24,7 @@ class _Words(t.NamedTuple):
     nodes_to: str
     all_there: str
     each: str
+    each_replugged: str
     legend: str
     done: str
 
@@ -36,6 +37,8 @@ _WORDS = {
         "all nodes are on Calico",
         "each: cordon, evict as budgets allow; arm the timer that restores Flannel; make Calico's CNI configuration the first one; "
         "restart DaemonSet pods; probe; disarm; uncordon",
+        "each: cordon; arm the timer that restores Flannel; make Calico's CNI configuration the first one; move the pods as they run; probe; disarm; "
+        "uncordon",
         "a node that cannot be moved goes back to Flannel by itself",
         "moved",
     ),
@@ -45,6 +48,7 @@ _WORDS = {
         "to bring back",
         "all chosen nodes are on Flannel",
         "each: cordon, evict as budgets allow; make Flannel's CNI configuration the first one; restart DaemonSet pods; probe; uncordon",
+        "each: cordon; make Flannel's CNI configuration the first one; move the pods as they run; probe; uncordon",
         "a node that does not pass its checks stays on Calico",
         "brought back",
     ),
@@ -54,6 +58,11 @@ _WORDS = {
 def _returns(plan: Record) -> bool:
     """Whether it is the plan of the way back."""
     return plan.get("direction") == "flannel"
+
+
+def _replugs(plan: Record) -> bool:
+    """Whether pods move as they run."""
+    return bool((plan.get("settings") or {}).get("pod_move") == "replug")
 
 
 def _words(record: Record) -> _Words:
@@ -141,6 +150,7 @@ def _batches(plan: Record) -> str:
 
 def _node_rows(plan: Record) -> list[tuple[t.Any, ...]]:
     batch_of = {name: number for number, batch in enumerate(plan.get("batches") or [], 1) for name in batch}
+    numbers = ["pods_to_replug"] if _replugs(plan) else ["pods_to_evict", "pods_to_restart"]
     rows = []
     for node in plan["nodes"]:
         moves = node["name"] in batch_of
@@ -153,8 +163,7 @@ def _node_rows(plan: Record) -> list[tuple[t.Any, ...]]:
                 node["state"],
                 node.get("pod_cidr") or "-",
                 f"{len(node['blocks'])} x /{plan['pool']['block_size']}" if node["blocks"] else "-",
-                node["pods_to_evict"] if moves else "-",
-                node["pods_to_restart"] if moves else "-",
+                *(node[name] if moves else "-" for name in numbers),
                 batch_of.get(node["name"], "-"),
                 verdict,
             )
@@ -173,6 +182,7 @@ _NODE_COLUMNS = (
     Column("batch", right=True, fixed=True),
     Column("verdict", least=10),
 )
+_REPLUG_COLUMNS = (*_NODE_COLUMNS[:5], Column("pods", right=True, fixed=True), *_NODE_COLUMNS[7:])
 
 
 def _steps(plan: Record, width: int) -> str:
@@ -183,7 +193,8 @@ def _steps(plan: Record, width: int) -> str:
         prefix = f"  {number:>2} {mark} "
         lines += [(prefix if not i else " " * len(prefix)) + line for i, line in enumerate(wrap(step["title"], width - len(prefix)))]
         if step["id"] == "move":
-            lines += [" " * 7 + line for line in wrap(_words(plan).each, width - 7)]
+            each = _words(plan).each_replugged if _replugs(plan) else _words(plan).each
+            lines += [" " * 7 + line for line in wrap(each, width - 7)]
     legend = "  * restarts pods or removes something"
     if any(step["id"] == "move" for step in plan["cluster_steps"]):
         legend += f"; {_words(plan).legend}"
@@ -212,7 +223,7 @@ def _verdict(plan: Record) -> str:
 def plan_table(plan: Record, width: int = WIDTH) -> str:
     """The whole plan."""
     parts = [_words(plan).heading.format(mode=plan["routing"]["title"]), pairs(_facts(plan), width)]
-    parts.append(table(_NODE_COLUMNS, _node_rows(plan), width))
+    parts.append(table(_REPLUG_COLUMNS if _replugs(plan) else _NODE_COLUMNS, _node_rows(plan), width))
     if plan["cluster_steps"]:
         parts.append(f"Steps\n{_steps(plan, width)}")
     parts += [findings_table(plan["findings"], width), "\n".join(wrap(_verdict(plan), width, 2))]
@@ -253,6 +264,15 @@ def gate_table(rows: t.Iterable[Record], width: int = WIDTH) -> str:
     return table(columns, texts, width)
 
 
+def _replugged(nodes: t.Iterable[Record]) -> list[str]:
+    """What was done to pods as they ran, none when none was."""
+    found = [node["replugged"] for node in nodes if node.get("replugged")]
+    if not found:
+        return []
+    longest = max(entry["longest_milliseconds"] for entry in found)
+    return [f"{count(sum(entry['pods'] for entry in found), 'pod')} moved as they ran; packets of one had no way for at most {longest:.1f} ms."]
+
+
 def report_table(report: Record, width: int = WIDTH) -> str:
     """Seconds of each node and phase, and what they add up to."""
     nodes = report.get("nodes") or []
@@ -282,5 +302,5 @@ def report_table(report: Record, width: int = WIDTH) -> str:
     middle = len(own_times) // 2
     median = own_times[middle] if len(own_times) % 2 else (own_times[middle - 1] + own_times[middle]) / 2
     summary = f"{count(len(nodes), 'node')} {_words(report).done}; median {seconds(median)} a node without waiting for pods that end gracefully."
-    summary = " ".join([summary, *more])
+    summary = " ".join([summary, *_replugged(nodes), *more])
     return "\n".join(["Time per node and phase", table(columns, rows, width), *wrap(summary, width, 2)])

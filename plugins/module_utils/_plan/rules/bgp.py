@@ -54,15 +54,15 @@ def selected(peer: Facts, nodes: t.Iterable[Facts]) -> list[str]:
 
 def method(situation: Situation) -> t.Iterator[Finding]:
     """Another way of moving nodes and pods than the one that is there."""
-    for setting, known in (("method", "side-by-side"), ("pod_move", "drain")):
+    for setting, known in (("method", "side-by-side"), ("pod_move", "drain or replug")):
         value = getattr(situation.settings, setting)
-        if value != known:
+        if value not in known.split(" or "):
             yield Finding(
                 "setting-not-supported",
                 BLOCKER,
                 f"setting {setting}",
                 f"It is '{value}'.",
-                f"This version knows '{known}' only.",
+                f"This version knows {known} only.",
                 f"Use {known}.",
                 "podnet.cni:docs/architecture.md",
             )

@@ -90,7 +90,8 @@ def too_few(situation: Situation) -> t.Iterator[Finding]:
             f"It is the only node of the cluster, with {count(sum(stuck.values()), 'pod')} to evict.",
             "Pods are evicted before the node is switched, and can only start again on another one. Cluster DNS would be down as well, so that the "
             "checks after the switch would fail and the node would go back.",
-            "Add a second node to the cluster and the inventory, if only for this time: it takes the pods, and `kubectl drain` gives them back.",
+            "Let pods move as they run (podnet_pod_move=replug). Or add a second node to the cluster and the inventory, if only for this time: it "
+            "takes the pods, and `kubectl drain` gives them back.",
             _NODES,
             tuple(stuck),
         )
@@ -102,7 +103,7 @@ def too_few(situation: Situation) -> t.Iterator[Finding]:
             f"{count(sum(stuck.values()), 'pod')} to evict, and no other node for them: there is none, or it is cordoned, or for the control "
             "plane only.",
             "While a node is moved its pods must run somewhere else; here they would be down until it is done.",
-            "Add a node, or make a second one schedulable (`kubectl uncordon`).",
+            "Add a node, make a second one schedulable (`kubectl uncordon`), or let pods move as they run (podnet_pod_move=replug).",
             _NODES,
             tuple(stuck),
         )

@@ -43,7 +43,8 @@ def empty_dir(situation: Situation) -> t.Iterator[Finding]:
         "What is in such a volume is gone when its pod leaves the node.",
         "Nothing to do: podnet_evict_emptydir is true."
         if consent
-        else "If the data may be lost (mostly caches and sockets), set podnet_evict_emptydir=true; else move it to a persistent volume.",
+        else "If the data may be lost (mostly caches and sockets), set podnet_evict_emptydir=true; else move it to a persistent volume, or let pods "
+        "move as they run (podnet_pod_move=replug).",
         _DRAIN,
         _nodes(pods),
     )
@@ -63,7 +64,8 @@ def unmanaged(situation: Situation) -> t.Iterator[Finding]:
         "Nobody creates such a pod again after it is evicted.",
         "They will be gone, since podnet_evict_unmanaged is true; keep their manifests."
         if consent
-        else "Put it under a Deployment, delete it, or set podnet_evict_unmanaged=true and create it again afterwards.",
+        else "Put it under a Deployment, delete it, set podnet_evict_unmanaged=true and create it again afterwards, or let pods move as they run "
+        "(podnet_pod_move=replug).",
         _DRAIN,
         _nodes(pods),
     )
@@ -96,7 +98,8 @@ def budgets(situation: Situation) -> t.Iterator[Finding]:
             "It never allows an eviction, so the node would wait until podnet_evict_timeout is over and go back."
             if never
             else "Pods of it are not healthy now, and evictions wait for them.",
-            f"Run one replica more than {desired}, or lower minAvailable (raise maxUnavailable) of {name}."
+            f"Run one replica more than {desired}, or lower minAvailable (raise maxUnavailable) of {name}; or let pods move as they run "
+            "(podnet_pod_move=replug)."
             if never
             else "Repair the pods that are not Ready, run again.",
             _BUDGETS,
@@ -121,7 +124,8 @@ def several_budgets(situation: Situation) -> t.Iterator[Finding]:
             _subject(found),
             f"{count(len(found), 'pod')} to evict, of more than one PodDisruptionBudget: {listed(natural(names), _MOST)}.",
             "The API refuses to evict such a pod, so the node would wait until podnet_evict_timeout is over and go back.",
-            "Narrow the selectors so that each pod has one budget, or delete the budgets that are not needed.",
+            "Narrow the selectors so that each pod has one budget, delete the budgets that are not needed, or let pods move as they run "
+            "(podnet_pod_move=replug).",
             _BUDGETS,
             _nodes(found),
         )

@@ -69,8 +69,19 @@ def test_a_cluster_that_is_untouched():
 def test_every_step_that_restarts_or_removes_is_marked():
     cutting = {step["id"] for step in plan_of(Lab())["cluster_steps"] if step["cuts"]}
     assert cutting == {"move", "flannel-daemonset", "flannel-nodes", "flannel-rest"}
-    assert [step["cuts"] for step in steps.node_steps(0, 0, False)] == [False] * 6
-    assert [step["cuts"] for step in steps.node_steps(1, 1, False)] == [False, True, False, True, False, False]
+    assert [step["cuts"] for step in steps.node_steps(steps.Pods(0, 0), False)] == [False] * 6
+    assert [step["cuts"] for step in steps.node_steps(steps.Pods(1, 1), False)] == [False, True, False, True, False, False]
+
+
+def test_pods_that_move_as_they_run_are_neither_evicted_nor_restarted():
+    made = plan_of(Lab(pod_move="replug"))
+    first = node_of(made, "n1")
+    assert (first["pods_to_evict"], first["pods_to_restart"], first["pods_to_replug"]) == (0, 0, 4)
+    assert [step["id"] for step in first["steps"]] == ["cordon", "reserve", "switch", "replug", "prove", "uncordon"]
+    assert not any(step["cuts"] for step in first["steps"])
+    assert not next(step for step in made["cluster_steps"] if step["id"] == "move")["cuts"]
+    assert "Move 4 running pods to Calico's network" in first["steps"][3]["title"]
+    assert [step["id"] for step in steps.return_steps(steps.Pods(replug=2), True)] == ["cordon", "switch", "replug", "prove"]
 
 
 def test_the_second_run_goes_on_where_the_first_was_stopped():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.podnet.cni.plugins.module_utils._plan import texts
 from ansible_collections.podnet.cni.plugins.module_utils._plan.report import migration_report
 
 PHASES = [{"phase": "evict", "seconds": 3.0, "graceful_seconds": 2.0}, {"phase": "switch", "seconds": 1.0}]
@@ -32,6 +33,18 @@ def test_numbers_that_templates_have_made_texts_are_numbers_again():
         "graceful_seconds": 0.0,
         "began": 12.0,
     }
+
+
+def test_what_moved_as_it_ran_is_told_in_numbers():
+    replugged = {"pods": "5", "longest_milliseconds": "4.25"}
+    report = report_of({"n1": moved(replugged=replugged), "n2": moved(replugged={"pods": 1, "longest_milliseconds": 0.5}), "n3": moved(replugged={})})
+    assert [node.get("replugged") for node in report["nodes"]] == [
+        {"pods": 5, "longest_milliseconds": 4.25},
+        {"pods": 1, "longest_milliseconds": 0.5},
+        None,
+    ]
+    assert "6 pods moved as they ran; packets of one had no way for at most 4.2 ms." in " ".join(texts.report_table(report).split())
+    assert "as they ran" not in texts.report_table(report_of({"n1": moved()}))
 
 
 def test_nodes_are_in_the_order_in_which_they_were_moved():

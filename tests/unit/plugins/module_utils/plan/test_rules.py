@@ -617,6 +617,7 @@ CASES = [
     Case(mtu.grows, lambda lab: None, "mtu-grows", "info", "cluster", "MTU 1450 now and get 1500"),
     # BGP
     Case(bgp.method, set_settings(method="big-bang"), "setting-not-supported", "blocker", "setting method", "It is 'big-bang'."),
+    Case(bgp.method, set_settings(pod_move="magic"), "setting-not-supported", "blocker", "setting pod_move", "It is 'magic'."),
     Case(bgp.none_given, set_settings(bgp_peers=[]), "bgp-peers-missing", "blocker", "podnet_bgp_peers", "no BGPPeer"),
     Case(bgp.invalid, set_settings(as_number="none"), "bgp-peer-invalid", "blocker", "podnet_bgp_as_number", "'none'"),
     Case(bgp.invalid, peers((0, {"as_number": 0})), "bgp-peer-invalid", "blocker", "BGPPeer tor-a", "as_number '0'"),
@@ -1008,6 +1009,18 @@ def test_a_node_without_pods_to_evict_needs_no_other():
     only_one_schedulable(lab)
     lab.cluster["pods"] = [pod for pod in lab.cluster["pods"] if pod["node"] != "n1"]
     assert list(nodes.too_few(lab.situation)) == []
+
+
+def test_what_forbids_evictions_forbids_no_pod_to_move_as_it_runs():
+    lab = Lab()
+    only_one_schedulable(lab)
+    lab.node("n2")["schedulable"] = False
+    lab.add_pod("bare", "n2", owner_kind=None, owner_name=None)
+    lab.cluster["pod_disruption_budgets"][1].update(disruptions_allowed=0)
+    found = {finding.id for finding in preflight.preflight(lab.situation)}
+    lab.settings["pod_move"] = "replug"
+    gone = found - {finding.id for finding in preflight.preflight(lab.situation)}
+    assert {"node-too-few", "pod-unmanaged"} <= gone, (found, gone)
 
 
 def test_a_budget_of_other_pods_does_not_block():

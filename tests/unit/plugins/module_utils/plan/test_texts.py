@@ -55,6 +55,7 @@ def refused_lab():
 
 ALL_TEXTS = {
     "plan": lambda width: texts.plan_table(plan_of(Lab()), width),
+    "plan without restarts": lambda width: texts.plan_table(plan_of(Lab(pod_move="replug")), width),
     "plan in a cloud": lambda width: texts.plan_table(plan_of(cloud_lab()), width),
     "plan that is refused": lambda width: texts.plan_table(plan_of(refused_lab()), width),
     "plan that is done": lambda width: texts.plan_table(plan_of(moved_lab().remove_flannel().finish()), width),
@@ -81,6 +82,12 @@ def test_the_plan_says_what_happens_to_which_node():
     assert "| n2   | b    | flannel | 10.244.1.0/24 | 4 x /26 |     2 |       1 |     2 | move    |" in lines
     assert "  Batches  n1 | n2 | n3 (podnet_serial: 1, 10%, 25%)" in lines
     assert lines[-1] == "Verdict: can be done; 3 nodes to move in 3 batches, then Flannel is removed."
+
+
+def test_a_plan_without_restarts_counts_the_pods_that_move():
+    text = texts.plan_table(plan_of(Lab(pod_move="replug")))
+    assert "| n2   | b    | flannel | 10.244.1.0/24 | 4 x /26 |    3 |     2 | move    |" in text.split("\n")
+    assert "move the pods as they run" in " ".join(text.split()) and "evict" not in text
 
 
 def test_a_refused_plan_says_so_at_the_node_and_at_the_end():
