@@ -22,9 +22,11 @@ ROOMS: t.Mapping[str, tuple[str, ...]] = {
     "Act on a node": (
         "node_evict",
         "cni_switch",
+        "cni_replug",
         "flannel_remove",
         "calico_remove",
         "route_guard",
+        "masquerade_guard",
         "kernel_install",
         "kernel_boot",
         "mtu_set",

@@ -59,7 +59,7 @@ def test_check_mode_and_second_run(module):
         assert "change" in kinds(module)
 
 
-@pytest.mark.parametrize("scenario", ["plan", "modules", "migrate", "bad_router", "broken"])
+@pytest.mark.parametrize("scenario", ["plan", "modules", "migrate", "bad_router", "broken", "replug"])
 def test_names_are_unique_in_a_scenario(scenario):
     files = (ROOT / "molecule" / scenario).glob("cases/*.yml")
     tasks = [task for path in files for task in yaml.safe_load(path.read_text(encoding="utf-8")) if "module_case" in task]

@@ -43,6 +43,12 @@ def test_a_failure_costs_the_lab():
     assert [outcome.good for outcome in outcomes] == [False, True]
 
 
+def test_what_needs_a_lab_of_its_own_gets_one():
+    labs = Labs()
+    molecule.run(labs, ["broken", "replug", "rollback"], keep_lab=False)
+    assert labs.done == ["broken", "down", "replug", "down", "rollback", "down"]
+
+
 def test_the_lab_goes_down_when_the_run_is_stopped():
     labs = Labs(error="plan")
     with pytest.raises(SystemExit):
