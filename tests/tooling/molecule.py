@@ -175,7 +175,7 @@ def signals_end() -> Iterator[None]:
 
 def run(runner: Runner, names: Sequence[str], keep_lab: bool) -> list[Outcome]:
     """Run the scenarios; after a failure the next one gets a new lab, since the old one may be in any state."""
-    outcomes = []
+    outcomes: list[Outcome] = []
     try:
         for name in names:
             if outcomes and outcomes[-1].good and {name, outcomes[-1].name}.intersection(ALONE) and not keep_lab:

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import typing as t
+from pathlib import Path
 
 from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.lab import Lab
@@ -71,7 +72,7 @@ def books(api: ClusterApi) -> dict[str, list[str]]:
 
 def ipam_check(lab: Lab) -> str:
     """What Calico's own tool says of its books."""
-    command = [build_programs()["calico"] / "calicoctl", "--allow-version-mismatch", "ipam", "check"]
+    command: list[str | Path] = [build_programs()["calico"] / "calicoctl", "--allow-version-mismatch", "ipam", "check"]
     return lab.run_in("ctl", command, check=False, env={"DATASTORE_TYPE": "kubernetes"}).stdout
 
 
