@@ -135,7 +135,7 @@ def _with_status(status: int) -> bytes:
 
 def _with_source(address: ipaddress.IPv4Address, direction: int = _ORIGINAL) -> bytes:
     flags = messages.attribute(_FILTER_OF[direction], struct.pack("=I", _FILTER_SOURCE))
-    return _nested(direction, _nested(_ADDRESSES, messages.attribute(_SOURCE, address.packed))) + _nested(_FILTER, flags)
+    return messages.nested(direction, messages.nested(_ADDRESSES, messages.attribute(_SOURCE, address.packed))) + messages.nested(_FILTER, flags)
 
 
 def _make_again(kernel: netlink_socket.Netlink, connection: Connection) -> bool:
@@ -178,22 +178,18 @@ def _creation(connection: Connection) -> bytes:
     return body
 
 
-def _nested(kind: int, body: bytes) -> bytes:
-    return messages.attribute(kind | messages.NESTED, body)
-
-
 def _tuple(kind: int, way: Tuple) -> bytes:
     addresses = messages.attribute(_SOURCE, way.source.packed) + messages.attribute(_DESTINATION, way.destination.packed)
     protocol = messages.attribute(_NUMBER, bytes([way.protocol]))
     protocol += messages.attribute(_SOURCE_PORT, struct.pack("!H", way.source_port))
     protocol += messages.attribute(_DESTINATION_PORT, struct.pack("!H", way.destination_port))
-    return _nested(kind, _nested(_ADDRESSES, addresses) + _nested(_PROTOCOL, protocol))
+    return messages.nested(kind, messages.nested(_ADDRESSES, addresses) + messages.nested(_PROTOCOL, protocol))
 
 
 def _nat(kind: int, address: ipaddress.IPv4Address, port: int) -> bytes:
     ports = messages.attribute(_PORT_FIRST, struct.pack("!H", port)) + messages.attribute(_PORT_LAST, struct.pack("!H", port))
     body = messages.attribute(_NAT_FIRST, address.packed) + messages.attribute(_NAT_LAST, address.packed)
-    return _nested(kind, body + _nested(_NAT_PORTS, ports))
+    return messages.nested(kind, body + messages.nested(_NAT_PORTS, ports))
 
 
 def _tcp_state(data: bytes) -> bytes:
@@ -206,7 +202,7 @@ def _tcp_state(data: bytes) -> bytes:
             parts.append(messages.attribute(kind, bytes([flags, flags])))
         else:
             parts.append(messages.attribute(kind, value))
-    return _nested(_PROTOCOL_STATE, _nested(_TCP_STATE, b"".join(parts)))
+    return messages.nested(_PROTOCOL_STATE, messages.nested(_TCP_STATE, b"".join(parts)))
 
 
 def _connection(parts: dict[int, bytes]) -> Connection | None:

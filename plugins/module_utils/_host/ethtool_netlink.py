@@ -28,10 +28,6 @@ class Missing(Exception):
     """The kernel has no such interface."""
 
 
-def _nested(kind: int, *parts: bytes) -> bytes:
-    return messages.attribute(kind | messages.NESTED, b"".join(parts))
-
-
 def _number(kind: int, value: int) -> bytes:
     return messages.attribute(kind, struct.pack("=I", value))
 
@@ -64,12 +60,12 @@ class Ethtool:
         self.link.close()
 
     def _command(self, command: int, interface: str, flags: int, *parts: bytes) -> list[bytes]:
-        header = _nested(_HEADER, messages.text(_DEVICE_NAME, interface), _number(_FLAGS, flags))
+        header = messages.nested(_HEADER, messages.text(_DEVICE_NAME, interface), _number(_FLAGS, flags))
         return self.link.ask(self.family, 0, messages.generic(command, _VERSION) + header + b"".join(parts))
 
     def names(self, interface: str) -> list[str]:
         """Every feature that the kernel knows, in its order."""
-        wanted = _nested(_STRINGSETS, _nested(_STRINGSET, _number(_SET_ID, _NAMES_OF_FEATURES)))
+        wanted = messages.nested(_STRINGSETS, messages.nested(_STRINGSET, _number(_SET_ID, _NAMES_OF_FEATURES)))
         answer = messages.attributes_of(self._command(_STRSET_GET, interface, 0, wanted)[0])
         found: dict[int, str] = {}
         for dummy, one_set in messages.attributes_in(answer[_STRINGSETS]):
@@ -96,9 +92,10 @@ class Ethtool:
     def write(self, interface: str, values: t.Mapping[str, bool]) -> None:
         """Ask for features; what comes of it has to be read."""
         bits = [
-            _nested(_BIT, messages.text(_BIT_NAME, name), *([messages.attribute(_BIT_VALUE, b"")] if value else [])) for name, value in values.items()
+            messages.nested(_BIT, messages.text(_BIT_NAME, name), *([messages.attribute(_BIT_VALUE, b"")] if value else []))
+            for name, value in values.items()
         ]
-        self._command(_FEATURES_SET, interface, _OMIT_REPLY, _nested(_WANTED, _nested(_BITS, *bits)))
+        self._command(_FEATURES_SET, interface, _OMIT_REPLY, messages.nested(_WANTED, messages.nested(_BITS, *bits)))
 
 
 def _bits(data: bytes) -> set[str]:

@@ -90,13 +90,9 @@ def link(kind: str) -> Result:
         "vxlan": messages.attribute(1, struct.pack("=I", 4711)) + messages.attribute(15, struct.pack(">H", 4789)),
         "geneve": messages.attribute(6, b""),
     }.get(kind, b"")
-    info = messages.text(_INFO_KIND, kind) + (messages.attribute(_INFO_DATA | messages.NESTED, data) if data else b"")
+    info = messages.text(_INFO_KIND, kind) + (messages.nested(_INFO_DATA, data) if data else b"")
     # A name of its own: a name that is taken is refused before the kernel looks at the kind. What is there already then is an equal device.
-    body = (
-        struct.pack("=BxHiII", 0, 0, 0, 0, 0)
-        + messages.text(_LINK_NAME, f"podnet{next(_numbers)}")
-        + messages.attribute(_LINK_INFO | messages.NESTED, info)
-    )
+    body = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + messages.text(_LINK_NAME, f"podnet{next(_numbers)}") + messages.nested(_LINK_INFO, info)
     return _asked(
         socket.NETLINK_ROUTE, _NEW_LINK, messages.ACKNOWLEDGE | messages.CREATE | messages.EXCLUSIVE, body, (errno.EEXIST,), (errno.EOPNOTSUPP,)
     )

@@ -30,6 +30,11 @@ def attribute(kind: int, data: bytes) -> bytes:
     return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(data), kind) + data + bytes(_padding(len(data)))
 
 
+def nested(kind: int, *parts: bytes) -> bytes:
+    """An attribute with attributes in it."""
+    return attribute(kind | NESTED, b"".join(parts))
+
+
 def text(kind: int, value: str) -> bytes:
     """An attribute with a text."""
     return attribute(kind, value.encode() + b"\0")

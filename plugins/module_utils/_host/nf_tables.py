@@ -245,17 +245,13 @@ def _body(attributes: bytes) -> bytes:
     return messages.generic(socket.AF_INET) + attributes
 
 
-def _nested(kind: int, body: bytes) -> bytes:
-    return messages.attribute(kind | messages.NESTED, body)
-
-
 def _text(data: bytes) -> str:
     return data.rstrip(b"\0").decode("utf-8", "replace")
 
 
 def _chain(table: str, chain: Chain) -> bytes:
     hook = messages.attribute(_HOOK_NUMBER, struct.pack("!I", chain.hook)) + messages.attribute(_HOOK_PRIORITY, struct.pack("!i", chain.priority))
-    body = messages.text(_CHAIN_TABLE, table) + messages.text(_CHAIN_NAME, chain.name) + _nested(_CHAIN_HOOK, hook)
+    body = messages.text(_CHAIN_TABLE, table) + messages.text(_CHAIN_NAME, chain.name) + messages.nested(_CHAIN_HOOK, hook)
     return body + messages.attribute(_CHAIN_POLICY, _ACCEPT) + messages.text(_CHAIN_TYPE, chain.kind)
 
 
@@ -273,13 +269,13 @@ def _read_chain(kernel: netlink_socket.Netlink, table: str, names: t.Iterable[st
 def _rule(table: str, chain: str, rule: Rule) -> bytes:
     comment = rule.comment.encode() + b"\0"
     body = messages.text(_RULE_TABLE, table) + messages.text(_RULE_CHAIN, chain)
-    body += _nested(_RULE_EXPRESSIONS, b"".join(_element(expression) for expression in rule.expressions))
+    body += messages.nested(_RULE_EXPRESSIONS, b"".join(_element(expression) for expression in rule.expressions))
     return body + messages.attribute(_RULE_USER_DATA, bytes([_COMMENT, len(comment)]) + comment)
 
 
 def _element(expression: Expression) -> bytes:
     data = b"".join(messages.attribute(kind, value) for kind, value in expression.attributes.items())
-    return _nested(_ELEMENT, messages.text(_EXPRESSION_NAME, expression.name) + _nested(_EXPRESSION_DATA, data))
+    return messages.nested(_ELEMENT, messages.text(_EXPRESSION_NAME, expression.name) + messages.nested(_EXPRESSION_DATA, data))
 
 
 def _read_rule(parts: dict[int, bytes]) -> Rule:

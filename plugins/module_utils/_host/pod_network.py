@@ -15,12 +15,12 @@ import socket
 import struct
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._host import namespaces, netlink_socket
+from ansible_collections.podnet.cni.plugins.module_utils._host import namespaces, netlink_socket, rtnetlink
 from ansible_collections.podnet.cni.plugins.module_utils._host import netlink_messages as messages
 
 _NEW_LINK, _DELETE_LINK, _GET_LINK = 16, 17, 18
 _NEW_ADDRESS, _GET_ADDRESS = 20, 22
-_NEW_ROUTE, _DELETE_ROUTE, _GET_ROUTE = 24, 25, 26
+_NEW_ROUTE, _DELETE_ROUTE = 24, 25
 _NEW_NEIGHBOR = 28
 _NEW_RULE, _DELETE_RULE, _GET_RULE = 32, 33, 34
 _REPLACE = 0x100
@@ -28,10 +28,9 @@ _LINK = struct.Struct("=BxHiII")
 _UP = 0x1
 _NAME, _NAMESPACE = 3, 28
 _ADDRESS = struct.Struct("=BBBBI")
-_LOCAL_ADDRESS, _LABEL, _LIFETIME = 2, 3, 6
-_ROUTE = struct.Struct("=BBBBBBBBI")
+_LABEL, _LIFETIME = 3, 6
 _DESTINATION, _DEVICE, _GATEWAY, _PRIORITY, _TABLE, _CACHE = 1, 4, 5, 6, 15, 12
-_MAIN, _BOOT, _LINK_SCOPE, _UNICAST = 254, 3, 253, 1
+_LINK_SCOPE = 253
 _OF_THE_KERNEL = 2
 _CLONED = 0x200
 _NEIGHBOR = struct.Struct("=BxxxiHBB")
@@ -129,7 +128,7 @@ class PodNetwork:
         """Routes over a link, those first that others need for their gateway."""
         found = []
         for family in (socket.AF_INET, socket.AF_INET6):
-            for answer in self.kernel.ask(_GET_ROUTE, messages.DUMP, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
+            for answer in rtnetlink.told_routes(self.kernel, family):
                 way = _way(answer)
                 if way is not None and way.device == index:
                     found.append(way)
@@ -166,9 +165,9 @@ class PodNetwork:
     def detours(self, table: int) -> list[str]:
         """Addresses that a table of our own leads to."""
         found = []
-        for answer in self.kernel.ask(_GET_ROUTE, messages.DUMP, _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)):
-            parts = dict(messages.attributes_in(answer[_ROUTE.size :]))
-            if _table_of(answer, parts) == table and _DESTINATION in parts:
+        for answer in rtnetlink.told_routes(self.kernel, socket.AF_INET):
+            parts = dict(messages.attributes_in(answer[rtnetlink.ROUTE.size :]))
+            if rtnetlink.table_of(answer, parts) == table and _DESTINATION in parts:
                 found.append(str(ipaddress.ip_address(parts[_DESTINATION])))
         return found
 
@@ -216,15 +215,11 @@ def _number(data: bytes | None) -> int:
     return int(struct.unpack_from("=I", data)[0]) if data and len(data) >= 4 else 0
 
 
-def _table_of(answer: bytes, parts: t.Mapping[int, bytes]) -> int:
-    return _number(parts.get(_TABLE)) or int(_ROUTE.unpack_from(answer)[4])
-
-
 def _way(answer: bytes) -> Way | None:
     """A unicast route of the table C(main), None for others and for those that IPv6 makes for each link."""
-    family, dummy, dummy2, dummy3, dummy4, protocol, dummy5, kind, flags = _ROUTE.unpack_from(answer)
-    parts = dict(messages.attributes_in(answer[_ROUTE.size :]))
-    if _table_of(answer, parts) != _MAIN or kind != _UNICAST or _DEVICE not in parts or flags & _CLONED:
+    family, dummy, dummy2, dummy3, dummy4, protocol, dummy5, kind, flags = rtnetlink.ROUTE.unpack_from(answer)
+    parts = dict(messages.attributes_in(answer[rtnetlink.ROUTE.size :]))
+    if rtnetlink.table_of(answer, parts) != rtnetlink.MAIN or kind != rtnetlink.UNICAST or _DEVICE not in parts or flags & _CLONED:
         return None
     if family == socket.AF_INET6 and protocol == _OF_THE_KERNEL:
         return None
@@ -234,15 +229,15 @@ def _way(answer: bytes) -> Way | None:
 def _with_device(message: bytes, index: int | None) -> bytes:
     """What the kernel told of a route as a request, for another link unless it is None."""
     parts = []
-    for kind, data in messages.attributes_in(message[_ROUTE.size :]):
+    for kind, data in messages.attributes_in(message[rtnetlink.ROUTE.size :]):
         if kind == _CACHE:
             continue
         parts.append(messages.attribute(kind, struct.pack("=I", index) if kind == _DEVICE and index is not None else data))
-    return message[: _ROUTE.size] + b"".join(parts)
+    return message[: rtnetlink.ROUTE.size] + b"".join(parts)
 
 
 def _detour(address: str, index: int, table: int) -> bytes:
-    head = _ROUTE.pack(socket.AF_INET, 32, 0, 0, 0, _OF_THE_KERNEL, _LINK_SCOPE, _UNICAST, 0)
+    head = rtnetlink.ROUTE.pack(socket.AF_INET, 32, 0, 0, 0, _OF_THE_KERNEL, _LINK_SCOPE, rtnetlink.UNICAST, 0)
     parts = messages.attribute(_DESTINATION, ipaddress.ip_address(address).packed)
     parts += messages.attribute(_DEVICE, struct.pack("=I", index))
     return head + parts + messages.attribute(_TABLE, struct.pack("=I", table))

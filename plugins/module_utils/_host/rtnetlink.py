@@ -20,8 +20,10 @@ _NAME, _MTU, _BELOW, _MASTER, _INFO, _BELOW_NAMESPACE, _LEAST, _MOST = 3, 4, 5, 
 _INFO_KIND, _INFO_DATA = 1, 2
 _VXLAN_LINK, _VXLAN_LOCAL6, _TUNNEL_LINK = 3, 17, 1
 _UP = 0x1
-_ROUTE = struct.Struct("=BBBBBBBBI")
-_DESTINATION, _DEVICE, _METRICS, _CACHE_INFO, _METRIC_MTU = 1, 4, 8, 12, 2
+ROUTE = struct.Struct("=BBBBBBBBI")
+"""struct rtmsg: family, prefix lengths of destination and source, TOS, table, protocol, scope, kind, flags."""
+MAIN, UNICAST = 254, 1
+_DESTINATION, _DEVICE, _METRICS, _CACHE_INFO, _TABLE, _METRIC_MTU = 1, 4, 8, 12, 15, 2
 _CLONED, _ONLINK = 0x200, 0x4
 _OF_THE_KERNEL = (2, 9)
 """Protocols of routes that the kernel made, by itself or by router advertisements: of IPv6 it keeps their MTU itself."""
@@ -66,6 +68,16 @@ def _text(data: bytes) -> str:
     return data.rstrip(b"\0").decode("utf-8", "replace")
 
 
+def told_routes(kernel: netlink_socket.Netlink, family: int) -> list[bytes]:
+    """All routes of a family, of all tables, as the kernel tells them."""
+    return kernel.ask(_GET_ROUTE, messages.DUMP, ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0))
+
+
+def table_of(answer: bytes, parts: t.Mapping[int, bytes]) -> int:
+    """The table of a route with its attributes; one with a number above 255 is among those only."""
+    return _number(parts.get(_TABLE, b"")) or int(ROUTE.unpack_from(answer)[4])
+
+
 class Links:
     """Links and routes of the namespace in which this was made."""
 
@@ -94,7 +106,7 @@ class Links:
         """Routes that have an MTU of their own (ip-route(8), C(mtu))."""
         found = []
         for family in (socket.AF_INET, socket.AF_INET6):
-            for answer in self.kernel.ask(_GET_ROUTE, messages.DUMP, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
+            for answer in told_routes(self.kernel, family):
                 route = _route(answer)
                 if route is not None:
                     found.append(route)
@@ -114,9 +126,9 @@ class Links:
         """
         ip = ipaddress.ip_address(address)
         family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
-        body = _ROUTE.pack(family, ip.max_prefixlen, 0, 0, 0, 0, 0, 0, 0) + messages.attribute(_DESTINATION, ip.packed)
+        body = ROUTE.pack(family, ip.max_prefixlen, 0, 0, 0, 0, 0, 0, 0) + messages.attribute(_DESTINATION, ip.packed)
         answer = self.kernel.ask(_GET_ROUTE, 0, body)[0]
-        return _number(dict(messages.attributes_in(answer[_ROUTE.size :])).get(_DEVICE, b""))
+        return _number(dict(messages.attributes_in(answer[ROUTE.size :])).get(_DEVICE, b""))
 
 
 def read_devices() -> list[Device]:
@@ -149,13 +161,13 @@ def _device(answer: bytes) -> Device:
 
 def _route(answer: bytes) -> Route | None:
     """A route with an MTU of its own, None for all others and for those that the kernel looks after itself."""
-    family, length, source, service, table, protocol, scope, kind, flags = _ROUTE.unpack_from(answer)
-    attributes = list(messages.attributes_in(answer[_ROUTE.size :]))
+    family, length, source, service, table, protocol, scope, kind, flags = ROUTE.unpack_from(answer)
+    attributes = list(messages.attributes_in(answer[ROUTE.size :]))
     parts = dict(attributes)
     metrics = dict(messages.attributes_in(parts.get(_METRICS, b"")))
     if _METRIC_MTU not in metrics or _DEVICE not in parts or flags & _CLONED or (family == socket.AF_INET6 and protocol in _OF_THE_KERNEL):
         return None
-    head = _ROUTE.pack(family, length, source, service, table, protocol, scope, kind, flags & _ONLINK)
+    head = ROUTE.pack(family, length, source, service, table, protocol, scope, kind, flags & _ONLINK)
     body = b"".join(messages.attribute(number, data) for number, data in attributes if number != _CACHE_INFO)
     return Route(_number(parts[_DEVICE]), _number(metrics[_METRIC_MTU]), head + body)
 
@@ -163,13 +175,13 @@ def _route(answer: bytes) -> Route | None:
 def with_mtu(message: bytes, mtu: int) -> bytes:
     """A route's message with another MTU in it."""
     parts = []
-    for number, data in messages.attributes_in(message[_ROUTE.size :]):
+    for number, data in messages.attributes_in(message[ROUTE.size :]):
         if number == _METRICS:
             inner = (
                 messages.attribute(metric, struct.pack("=I", mtu) if metric == _METRIC_MTU else value)
                 for metric, value in messages.attributes_in(data)
             )
-            parts.append(messages.attribute(_METRICS | messages.NESTED, b"".join(inner)))
+            parts.append(messages.nested(_METRICS, *inner))
         else:
             parts.append(messages.attribute(number, data))
-    return message[: _ROUTE.size] + b"".join(parts)
+    return message[: ROUTE.size] + b"".join(parts)

@@ -14,11 +14,10 @@ from ansible_collections.podnet.cni.plugins.module_utils._host import netlink_me
 from ansible_collections.podnet.cni.plugins.module_utils._host import netlink_socket, rtnetlink
 
 # linux:include/uapi/linux/rtnetlink.h, if_addr.h
-_GET_ADDRESS, _GET_ROUTE = 22, 26
-_ADDRESS, _ROUTE, _HOP = struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBBI"), struct.Struct("=HBBI")
+_GET_ADDRESS = 22
+_ADDRESS, _HOP = struct.Struct("=BBBBI"), struct.Struct("=HBBI")
 _PEER, _LOCAL, _SECONDARY, _GLOBAL = 1, 2, 0x1, 0
-_DESTINATION, _DEVICE, _GATEWAY, _HOPS, _TABLE, _VIA = 1, 4, 5, 9, 15, 18
-_MAIN, _UNICAST = 254, 1
+_DESTINATION, _DEVICE, _GATEWAY, _HOPS, _VIA = 1, 4, 5, 9, 18
 TUNNELS = ("ipip", "vxlan")
 """Kinds of devices that lead to other nodes, also without a gateway."""
 
@@ -57,7 +56,7 @@ def read(network: ipaddress.IPv4Network) -> list[WayOut]:
     """
     kernel = netlink_socket.Netlink(netlink_socket.ROUTE)
     try:
-        hops = [hop for answer in kernel.ask(_GET_ROUTE, messages.DUMP, _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)) for hop in _hops(answer)]
+        hops = [hop for answer in rtnetlink.told_routes(kernel, socket.AF_INET) for hop in _hops(answer)]
         told = kernel.ask(_GET_ADDRESS, messages.DUMP, _ADDRESS.pack(socket.AF_INET, 0, 0, 0, 0))
     finally:
         kernel.close()
@@ -96,11 +95,9 @@ def chosen_address(device: int, gateway: ipaddress.IPv4Address | None, addresses
 
 
 def _hops(answer: bytes) -> t.Iterator[Hop]:
-    dummy, length, dummy2, dummy3, table, dummy4, dummy5, kind, dummy6 = _ROUTE.unpack_from(answer)
-    parts = dict(messages.attributes_in(answer[_ROUTE.size :]))
-    if _TABLE in parts:
-        (table,) = struct.unpack("=I", parts[_TABLE])
-    if table != _MAIN or kind != _UNICAST:
+    dummy, length, dummy2, dummy3, dummy4, dummy5, dummy6, kind, dummy7 = rtnetlink.ROUTE.unpack_from(answer)
+    parts = dict(messages.attributes_in(answer[rtnetlink.ROUTE.size :]))
+    if rtnetlink.table_of(answer, parts) != rtnetlink.MAIN or kind != rtnetlink.UNICAST:
         return
     destination = ipaddress.IPv4Network((parts.get(_DESTINATION, bytes(4)), length))
     if _DEVICE in parts:
