@@ -219,7 +219,7 @@ def main() -> t.NoReturn:
                 msg=f"state: pods can be moved to {params['state']} when its CNI configuration is the active one, and {present}; "
                 f"run podnet.cni.cni_switch with state={params['state']} first"
             )
-        known = {entry.pod for entry in cni_plugins.read_remembered(places).values()}
+        known = {entry.pod for entry in cni_plugins.read_remembered(places).values()} if params["pods"] else set()
         missing = [pod for pod in params["pods"] or [] if pod not in known]
         if missing:
             module.fail_json(

@@ -58,17 +58,16 @@ def parse(content: bytes) -> Remembered | None:
         plugins = [str(plugin.get("type")) for plugin in as_list(config)["plugins"]]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    entries = [str(entry.get("address", "")).split("/", 1)[0] for entry in result.get("ips") or []]
     return Remembered(
         container_id=str(cached.get("containerId", "")),
         interface=str(cached.get("ifName", "")),
         network_name=str(cached.get("networkName", "")),
         cni=config_files.classify(plugins),
-        address=next((entry for entry in entries if "." in entry), ""),
+        address=next(iter(addresses(result)), ""),
         namespace=arguments.get(_POD_NAMESPACE, ""),
         name=arguments.get(_POD_NAME, ""),
         netns=str(cached.get("netns") or ""),
-        host_interfaces=tuple(str(entry.get("name")) for entry in result.get("interfaces") or [] if not entry.get("sandbox")),
+        host_interfaces=tuple(node_ends(result)),
         content=cached,
     )
 

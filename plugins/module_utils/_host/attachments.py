@@ -10,7 +10,6 @@ remembers of the pod is enough to call the plugins for it, as the specification 
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import typing as t
@@ -36,19 +35,13 @@ def release(path: Path, places: cni_state.Places) -> None:
 
     :raises CommandError: when a plugin fails; then the pod is not forgotten.
     """
-    cached = _load(path)
-    config = json.loads(base64.b64decode(cached["config"]))
-    environment = {
-        "CNI_COMMAND": "DEL",
-        "CNI_CONTAINERID": str(cached["containerId"]),
-        "CNI_NETNS": "",
-        "CNI_IFNAME": str(cached["ifName"]),
-        "CNI_ARGS": ";".join("=".join(pair) for pair in cached.get("cniArgs") or []),
-        "CNI_PATH": str(places.programs),
-    }
-    for plugin in reversed(config.get("plugins") or [config]):
+    pod = cni_cache.parse(files.read_bytes(path) or b"")
+    if pod is None:
+        raise commands.CommandError(f"{path} does not tell any more which plugins its pod has")
+    environment = cni_cache.environment(pod, "DEL", "", str(places.programs))
+    for plugin in reversed(pod.config["plugins"]):
         program = str(places.programs / str(plugin["type"]))
-        given = cni_cache.plugin_input(plugin, config, cached.get("capabilityArgs") or {}, cached.get("result"))
+        given = cni_cache.plugin_input(plugin, pod.config, pod.content.get("capabilityArgs") or {}, pod.content.get("result"))
         commands.run([program], stdin=json.dumps(given), timeout=10, environment=environment)
     files.remove(path)
 

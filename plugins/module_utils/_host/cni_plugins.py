@@ -77,13 +77,8 @@ def delete(places: cni_state.Places, pod: cni_cache.Remembered, config: cni_cach
 
 def read_remembered(places: cni_state.Places) -> dict[Path, cni_cache.Remembered]:
     """What the CNI library remembers of pods, by file."""
-    found = {}
-    for folder in places.caches:
-        for name in files.names(folder):
-            remembered = cni_cache.parse(files.read_bytes(folder / name) or b"")
-            if remembered is not None:
-                found[folder / name] = remembered
-    return found
+    parsed = ((path, cni_cache.parse(files.read_bytes(path) or b"")) for path in cni_state.cache_files(places))
+    return {path: remembered for path, remembered in parsed if remembered is not None}
 
 
 def read_list(path: Path) -> cni_cache.Record | None:

@@ -74,14 +74,15 @@ def read_leases(places: Places) -> dict[str, list[host_local.Lease]]:
     return leases
 
 
+def cache_files(places: Places) -> t.Iterator[Path]:
+    """Files of the CNI library's cache."""
+    for folder in places.caches:
+        yield from (folder / name for name in files.names(folder))
+
+
 def read_attachments(places: Places) -> dict[str, list[host_local.Attachment]]:
     """What the CNI library remembers, by the path of its file."""
-    found: dict[str, list[host_local.Attachment]] = {}
-    for folder in places.caches:
-        for name in files.names(folder):
-            path = folder / name
-            found[str(path)] = read_attachments_of(path)
-    return found
+    return {str(path): read_attachments_of(path) for path in cache_files(places)}
 
 
 def read_attachments_of(path: Path) -> list[host_local.Attachment]:

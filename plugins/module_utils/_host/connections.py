@@ -61,13 +61,12 @@ class Connection(t.NamedTuple):
     parts: dict[int, bytes]
 
 
-def read() -> list[Connection]:
-    """Connections of IPv4, TCP and UDP, of the namespace that this runs in.
+def read(question: bytes = b"") -> list[Connection]:
+    """Connections of IPv4, TCP and UDP, of the namespace that this runs in; a question chooses among them, on a kernel that can.
 
     :raises OSError: when the kernel does not tell them.
     """
-    found = (_connection(parts) for parts in _told())
-    return [connection for connection in found if connection is not None]
+    return [connection for connection in map(_connection, _told(question)) if connection is not None]
 
 
 def masqueraded(network: ipaddress.IPv4Network, own: t.Collection[ipaddress.IPv4Address]) -> list[Connection]:
@@ -100,8 +99,7 @@ def release(addresses: t.Collection[str]) -> int:
     found: list[Connection] = []
     for address in map(ipaddress.IPv4Address, addresses):
         # A kernel that cannot choose tells all connections, whatever it is asked for.
-        told = map(_connection, _told(_with_source(address, _REPLY)))
-        found += [connection for connection in told if connection is not None and connection.reply.source == address]
+        found += [connection for connection in read(_with_source(address, _REPLY)) if connection.reply.source == address]
     return make_independent(found)
 
 
@@ -119,7 +117,7 @@ def make_independent(found: t.Iterable[Connection]) -> int:
         kernel.close()
 
 
-def _told(question: bytes = b"") -> t.Iterator[dict[int, bytes]]:
+def _told(question: bytes) -> t.Iterator[dict[int, bytes]]:
     """Attributes of each connection; those of a question choose among them, on a kernel that knows them."""
     kernel = netlink_socket.Netlink(messages.NETFILTER)
     try:

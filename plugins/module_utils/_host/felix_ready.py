@@ -11,7 +11,6 @@ import typing as t
 from ansible_collections.podnet.cni.plugins.module_utils._host import commands, iproute, netfilter
 
 _POLL_SECONDS = 0.05
-_NFT_TABLE = ("ip", "calico")
 
 
 def _chains() -> set[str]:

@@ -144,11 +144,7 @@ class PodNetwork:
 
     def remove_way(self, way: Way) -> None:
         """Remove a route; one that is gone is no error."""
-        try:
-            self.kernel.ask(_DELETE_ROUTE, 0, way.message)
-        except OSError as exc:
-            if exc.errno != errno.ESRCH:
-                raise
+        self._remove(_DELETE_ROUTE, way.message, errno.ESRCH)
 
     def add_detour(self, address: str, index: int, table: int) -> None:
         """In a table of our own, lead packets to an address over a link of this node."""
@@ -156,11 +152,7 @@ class PodNetwork:
 
     def remove_detour(self, address: str, index: int, table: int) -> None:
         """Take it back; one that is gone is no error."""
-        try:
-            self.kernel.ask(_DELETE_ROUTE, 0, _detour(address, index, table))
-        except OSError as exc:
-            if exc.errno != errno.ESRCH:
-                raise
+        self._remove(_DELETE_ROUTE, _detour(address, index, table), errno.ESRCH)
 
     def detours(self, table: int) -> list[str]:
         """Addresses that a table of our own leads to."""
@@ -183,11 +175,7 @@ class PodNetwork:
 
     def look_no_more(self, table: int) -> None:
         """Remove the rule; one that is gone is no error."""
-        try:
-            self.kernel.ask(_DELETE_RULE, 0, _rule(table))
-        except OSError as exc:
-            if exc.errno != errno.ENOENT:
-                raise
+        self._remove(_DELETE_RULE, _rule(table), errno.ENOENT)
 
     # Neighbours
 
@@ -204,6 +192,14 @@ class PodNetwork:
             self.kernel.ask(kind, messages.CREATE | (_REPLACE if replace else messages.EXCLUSIVE), body)
         except OSError as exc:
             if exc.errno != errno.EEXIST:
+                raise
+
+    def _remove(self, kind: int, body: bytes, gone: int) -> None:
+        """Remove something; the error that says that it is gone is none."""
+        try:
+            self.kernel.ask(kind, 0, body)
+        except OSError as exc:
+            if exc.errno != gone:
                 raise
 
 

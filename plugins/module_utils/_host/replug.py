@@ -60,10 +60,6 @@ class Replug:
         self.node = pod_network.PodNetwork()
         self.bridge_index = self.node.index(bridge)
 
-    def close(self) -> None:
-        """Let go of the kernel."""
-        self.node.close()
-
     # Before the cut
 
     def prepare(self, pod: cni_cache.Remembered, namespace: namespaces.Namespace) -> Prepared:

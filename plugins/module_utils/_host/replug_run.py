@@ -16,7 +16,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._host import (
     cni_state,
     felix_ready,
     namespaces,
-    pod_network,
     replug,
     replug_pods,
     replug_record,
@@ -99,33 +98,29 @@ class Run:
 
     def _detours(self, addresses: t.Iterable[str]) -> None:
         """Whatever Calico does to the table main, pods on the bridge stay reachable."""
-        with pod_network.PodNetwork() as node:
-            index = node.index(self.bridge)
-            if index is None:
-                return
-            for address in addresses:
-                node.add_detour(address, index, replug.TABLE)
-            node.look_first(replug.TABLE)
+        node, index = self.course.node, self.course.bridge_index
+        if index is None:
+            return
+        for address in addresses:
+            node.add_detour(address, index, replug.TABLE)
+        node.look_first(replug.TABLE)
 
     def _clear(self) -> None:
         """Remove the rule and what is in the table, unless pods on the bridge need it."""
-        with pod_network.PodNetwork() as node:
-            index = node.index(self.bridge)
-            there = {found.pod.address for found in replug_pods.read(self.places, "flannel", self.bridge).found}
-            rest = node.detours(replug.TABLE)
-            if self.to == "calico" and there.intersection(rest):
-                return
+        node, index = self.course.node, self.course.bridge_index
+        rest = node.detours(replug.TABLE)
+        if self.to == "calico" and {found.pod.address for found in replug_pods.read(self.places, "flannel", self.bridge).found}.intersection(rest):
+            return
+        if index is not None:
             for address in rest:
-                if index is not None:
-                    node.remove_detour(address, index, replug.TABLE)
-            node.look_no_more(replug.TABLE)
+                node.remove_detour(address, index, replug.TABLE)
+        node.look_no_more(replug.TABLE)
 
     def _move(self, batch: t.Sequence[replug_pods.Found]) -> None:
         with ThreadPoolExecutor(max_workers=len(batch)) as pool:
             prepared = [entry for entry in pool.map(self._prepare, batch) if entry is not None]
-            prepared = self._ready(prepared)
             cuts = []
-            for entry in prepared:
+            for entry in self._ready(prepared):
                 try:
                     cuts.append(self.course.cut(entry))
                 except replug.PodError as exc:
