@@ -24,6 +24,7 @@ description:
     something is still there.
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._cni
 attributes:
   check_mode:
     support: full
@@ -67,22 +68,6 @@ options:
     description: Folder that gets a folder for the backup, named by the time, readable by root only.
     type: path
     default: /var/lib/podnet/backup
-  bridge:
-    description: Flannel's bridge.
-    type: str
-    default: cni0
-  cni_config_dir:
-    description: Folder of CNI configurations.
-    type: path
-    default: /etc/cni/net.d
-  cni_bin_dir:
-    description: Folder of CNI plugins.
-    type: path
-    default: /opt/cni/bin
-  cni_state_dir:
-    description: Folder in which the CNI library keeps its state.
-    type: path
-    default: /var/lib/cni
   flannel_run_dir:
     description: Folder of Flannel's C(subnet.env).
     type: path
@@ -417,10 +402,7 @@ def main() -> t.NoReturn:
             "force": {"type": "bool", "default": False},
             "programs": {"type": "list", "elements": "str", "default": []},
             "backup_dir": {"type": "path", "default": "/var/lib/podnet/backup"},
-            "bridge": {"type": "str", "default": "cni0"},
-            "cni_config_dir": {"type": "path", "default": "/etc/cni/net.d"},
-            "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
-            "cni_state_dir": {"type": "path", "default": "/var/lib/cni"},
+            **cni_state.OPTIONS,
             "flannel_run_dir": {"type": "path", "default": "/run/flannel"},
             "calico_state_dir": {"type": "path", "default": "/var/lib/calico"},
             "calico_run_dir": {"type": "path", "default": "/run/calico"},

@@ -19,6 +19,7 @@ description:
   - What was left under way by a run that was killed is finished or taken back first.
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._cni
 attributes:
   check_mode:
     support: full
@@ -56,22 +57,6 @@ options:
     description: Seconds in which Felix has to set up an interface, and in which a pod that starts has to become known.
     type: int
     default: 10
-  bridge:
-    description: Flannel's bridge.
-    type: str
-    default: cni0
-  cni_config_dir:
-    description: Folder of CNI configurations.
-    type: path
-    default: /etc/cni/net.d
-  cni_bin_dir:
-    description: Folder of CNI plugins.
-    type: path
-    default: /opt/cni/bin
-  cni_state_dir:
-    description: Folder in which the CNI library and host-local keep their state.
-    type: path
-    default: /var/lib/cni
   state_dir:
     description: Folder for what is under way.
     type: path
@@ -197,10 +182,7 @@ def main() -> t.NoReturn:
             "on_failure": {"type": "str", "choices": ["stop", "go_on"], "default": "stop"},
             "parallel": {"type": "int", "default": 4},
             "timeout": {"type": "int", "default": 10},
-            "bridge": {"type": "str", "default": "cni0"},
-            "cni_config_dir": {"type": "path", "default": "/etc/cni/net.d"},
-            "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
-            "cni_state_dir": {"type": "path", "default": "/var/lib/cni"},
+            **cni_state.OPTIONS,
             "state_dir": {"type": "path", "default": "/var/lib/podnet"},
         },
         supports_check_mode=True,

@@ -20,6 +20,7 @@ description:
   - Only new pods are concerned. Pods that run keep their network until they are restarted.
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._cni
 attributes:
   check_mode:
     support: full
@@ -87,22 +88,6 @@ options:
     description: Seconds to wait for pods that are just ending before O(state=calico) refuses because of their addresses.
     type: int
     default: 15
-  bridge:
-    description: Flannel's bridge.
-    type: str
-    default: cni0
-  cni_config_dir:
-    description: Folder of CNI configurations.
-    type: path
-    default: /etc/cni/net.d
-  cni_bin_dir:
-    description: Folder of CNI plugins.
-    type: path
-    default: /opt/cni/bin
-  cni_state_dir:
-    description: Folder in which the CNI library and host-local keep their state.
-    type: path
-    default: /var/lib/cni
   flannel_run_dir:
     description: Folder of Flannel's C(subnet.env).
     type: path
@@ -670,10 +655,7 @@ def main() -> t.NoReturn:
             "watchdog_seconds": {"type": "int", "default": 120},
             "reserved_addresses": {"type": "list", "elements": "str", "default": []},
             "settle_seconds": {"type": "int", "default": 15},
-            "bridge": {"type": "str", "default": "cni0"},
-            "cni_config_dir": {"type": "path", "default": "/etc/cni/net.d"},
-            "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
-            "cni_state_dir": {"type": "path", "default": "/var/lib/cni"},
+            **cni_state.OPTIONS,
             "flannel_run_dir": {"type": "path", "default": "/run/flannel"},
             "state_dir": {"type": "path", "default": "/var/lib/podnet"},
         },

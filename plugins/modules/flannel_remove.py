@@ -22,6 +22,7 @@ description:
     something is still there.
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._cni
 attributes:
   check_mode:
     support: full
@@ -62,10 +63,6 @@ options:
     description: Folder that gets a folder for the backup, named by the time, readable by root only.
     type: path
     default: /var/lib/podnet/backup
-  bridge:
-    description: Flannel's bridge.
-    type: str
-    default: cni0
   devices:
     description: Further devices of Flannel's. Those whose names begin with C(flannel) are found without it.
     type: list
@@ -75,18 +72,6 @@ options:
     description: Whether to remove the plugin C(flannel) from O(cni_bin_dir).
     type: bool
     default: true
-  cni_config_dir:
-    description: Folder of CNI configurations.
-    type: path
-    default: /etc/cni/net.d
-  cni_bin_dir:
-    description: Folder of CNI plugins.
-    type: path
-    default: /opt/cni/bin
-  cni_state_dir:
-    description: Folder in which the CNI library, host-local and Flannel's plugin keep their state.
-    type: path
-    default: /var/lib/cni
   flannel_run_dir:
     description: Folder of Flannel's C(subnet.env).
     type: path
@@ -348,12 +333,9 @@ def main() -> t.NoReturn:
             "quiet_seconds": {"type": "float", "default": 3.0},
             "quiet_packets": {"type": "int", "default": 10},
             "backup_dir": {"type": "path", "default": "/var/lib/podnet/backup"},
-            "bridge": {"type": "str", "default": "cni0"},
             "devices": {"type": "list", "elements": "str", "default": []},
             "remove_plugin_binary": {"type": "bool", "default": True},
-            "cni_config_dir": {"type": "path", "default": "/etc/cni/net.d"},
-            "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
-            "cni_state_dir": {"type": "path", "default": "/var/lib/cni"},
+            **cni_state.OPTIONS,
             "flannel_run_dir": {"type": "path", "default": "/run/flannel"},
         },
         supports_check_mode=True,

@@ -12,6 +12,14 @@ from pathlib import Path
 from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, flannel_node, host_local
 from ansible_collections.podnet.cni.plugins.module_utils._host import files
 
+OPTIONS: dict[str, dict[str, t.Any]] = {
+    "bridge": {"type": "str", "default": "cni0"},
+    "cni_config_dir": {"type": "path", "default": "/etc/cni/net.d"},
+    "cni_bin_dir": {"type": "path", "default": "/opt/cni/bin"},
+    "cni_state_dir": {"type": "path", "default": "/var/lib/cni"},
+}
+"""Options of modules that work on a node's pods; documented in the fragment C(podnet.cni._cni)."""
+
 
 class Places(t.NamedTuple):
     """Folders of a node's CNI, which are options of the modules."""
