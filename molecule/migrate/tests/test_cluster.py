@@ -10,7 +10,7 @@ import json
 import re
 
 from podnet_demo import leftovers
-from podnet_demo.calico_state import calico_addresses, has_pod_address
+from podnet_demo.calico_state import calico_addresses, has_pod_address, owners
 from podnet_lab import router, workloads
 from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.lab import Lab
@@ -29,15 +29,8 @@ def test_every_pod_is_on_calico(lab: Lab, api: ClusterApi) -> None:
 
 
 def test_every_address_is_in_calicos_books(api: ClusterApi) -> None:
-    blocks = api.items(f"{CALICO}/ipamblocks")
-    given = {
-        (attribute["secondary"].get("namespace"), attribute["secondary"].get("pod"))
-        for block in blocks
-        for attribute in block["spec"]["attributes"]
-        if attribute.get("secondary")
-    }
     pods = [pod for pod in api.items("/api/v1/pods") if has_pod_address(pod)]
-    assert {(pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in pods} <= given
+    assert {f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in pods} <= set(owners(api.items(f"{CALICO}/ipamblocks")))
     for node in api.items("/api/v1/nodes"):
         cidr = ipaddress.ip_network(node["spec"]["podCIDR"])
         own = [pod["status"]["podIP"] for pod in pods if pod["spec"]["nodeName"] == node["metadata"]["name"]]

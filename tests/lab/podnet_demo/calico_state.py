@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import typing as t
+from collections.abc import Iterable
 
 from podnet_lab.cluster_api import Object
 from podnet_lab.lab import Lab
@@ -34,3 +35,14 @@ def has_pod_address(pod: Object) -> bool:
 def calico_addresses(routes: str) -> set[str]:
     """Addresses that C(ip -j route) sends to Calico's pod interfaces."""
     return {route["dst"].partition("/")[0] for route in json.loads(routes or "[]") if str(route.get("dev", "")).startswith("cali")}
+
+
+def owners(blocks: Iterable[Object]) -> dict[str, list[str]]:
+    """Handles of the addresses that blocks of Calico's IPAM give to pods, by the pod's namespace and name."""
+    given: dict[str, list[str]] = {}
+    for block in blocks:
+        for attribute in block["spec"]["attributes"]:
+            owner = attribute.get("secondary") or {}
+            if owner.get("pod"):
+                given.setdefault(f"{owner['namespace']}/{owner['pod']}", []).append(str(attribute["handle_id"]))
+    return given

@@ -12,6 +12,7 @@ import sys
 import typing as t
 from pathlib import Path
 
+from podnet_demo.calico_state import owners
 from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.lab import Lab
 from podnet_lab.parts import build_programs
@@ -61,13 +62,7 @@ def pods(api: ClusterApi) -> dict[str, Record]:
 
 def books(api: ClusterApi) -> dict[str, list[str]]:
     """Addresses that Calico has given to each pod; none without Calico."""
-    given: dict[str, list[str]] = {}
-    for block in api.items(BLOCKS) if api.get_or_none("/apis/crd.projectcalico.org") else []:
-        for attribute in block["spec"]["attributes"]:
-            owner = attribute.get("secondary") or {}
-            if owner.get("pod"):
-                given.setdefault(f"{owner['namespace']}/{owner['pod']}", []).append(str(attribute["handle_id"]))
-    return given
+    return owners(api.items(BLOCKS)) if api.get_or_none("/apis/crd.projectcalico.org") else {}
 
 
 def ipam_check(lab: Lab) -> str:
@@ -81,8 +76,7 @@ def holding(lab: Lab, api: ClusterApi) -> subprocess.Popen[str]:
     (node,) = {
         pod["status"]["hostIP"] for pod in api.items("/api/v1/namespaces/demo/pods") if pod["metadata"].get("labels", {}).get("app") == "rigid"
     }
-    command = ["ip", "netns", "exec", lab.topology.netns("ctl"), sys.executable, "-c", HOLD, node, str(HOST_PORT)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return lab.popen_in("ctl", [sys.executable, "-c", HOLD, node, str(HOST_PORT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def there_and_back(lab: Lab) -> None:

@@ -15,6 +15,7 @@ import threading
 import time
 
 import pytest
+from ansible_collections.podnet.cni.plugins.module_utils._host import namespaces
 from ansible_collections.podnet.cni.plugins.modules import cni_replug
 from ansible_collections.podnet.cni.tests.unit.fakes.node import CALICO, FLANNEL, node  # noqa: F401  # pylint: disable=unused-import
 
@@ -218,22 +219,10 @@ class Place:
 
 def connect(namespace, address):
     """A connection from a namespace; a socket stays in that in which it was made."""
-    made = []
-
-    def work():
-        descriptor = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-        import ctypes
-
-        assert ctypes.CDLL(None, use_errno=True).setns(descriptor, 0) == 0
-        os.close(descriptor)
-        link = socket.create_connection((address, 80), timeout=3)
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        made.append(link)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    return made[0]
+    path = f"/run/netns/{namespace}"
+    link = namespaces.inside(namespaces.Namespace(path, namespaces.inode_of(path)), lambda: socket.create_connection((address, 80), timeout=3))
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return link
 
 
 @pytest.fixture
