@@ -11,7 +11,9 @@
 The lag is how many ms of the last seconds this process did not run although it wanted to: how late its timer was, or how long the kernel let it
 wait for a processor, whichever is more. Who asks can tell a busy machine from a network that is away.
 
-On SIGTERM it goes on serving for the drain time, so that every kube-proxy has time to send new connections elsewhere, and then ends.
+On SIGTERM it goes on serving for the drain time, so that every kube-proxy has time to send new connections elsewhere, and then for as long as
+somebody new still comes: how long it takes until everybody knows that a pod ends is the cluster's business, and no fixed time is enough on a
+machine that stands still for seconds.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 import typing as t
 
 BACKLOG = 1024
@@ -30,6 +33,9 @@ BYE = b"BYE\n"
 FLUSH_SECONDS = 0.1
 LAG_SECONDS = 3.0
 LAG_CHECK_SECONDS = 0.1
+QUIET_SECONDS = 2.5
+"""Without anybody new. A prober that asks ten pods in turn comes by each 1.6 s where it asks each 160 ms."""
+DRAIN_AT_MOST_SECONDS = 25.0
 
 
 class Lag:
@@ -74,6 +80,7 @@ class GreetingServer:
     def __init__(self, address: str, port: int, greeting: bytes, lag: t.Callable[[], int] | None = None) -> None:
         self.greeting = greeting
         self.lag = lag
+        self.asked = 0.0
         self.listener = socket.create_server((address, port), backlog=BACKLOG)
         self.listener.setblocking(False)
 
@@ -88,6 +95,7 @@ class GreetingServer:
                 connection, _address = self.listener.accept()
             except OSError:
                 return
+            self.asked = time.monotonic()
             with contextlib.suppress(OSError):
                 connection.send(b"%s%d\n" % (self.greeting, self.lag()) if self.lag else self.greeting)
             connection.close()
@@ -104,6 +112,7 @@ class EchoServer:
 
     def __init__(self, address: str, port: int, lag: t.Callable[[], int]) -> None:
         self.lag = lag
+        self.asked = 0.0
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         self.socket.bind((address, port))
@@ -121,6 +130,7 @@ class EchoServer:
                 return
             except OSError:
                 continue
+            self.asked = time.monotonic()
             with contextlib.suppress(OSError):
                 self.socket.sendto(b"%s %d" % (data, self.lag()), address)
 
@@ -137,12 +147,14 @@ class StreamServer:
     def __init__(self, interval: float, lag: t.Callable[[], int]) -> None:
         self.interval = interval
         self.lag = lag
+        self.asked = 0.0
         self.clients: set[asyncio.Transport] = set()
         self._number = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, client: asyncio.Transport) -> None:
         """A client came."""
+        self.asked = time.monotonic()
         self.clients.add(client)
         if self._timer is None:
             self._tick()
@@ -206,8 +218,15 @@ class Health(asyncio.Protocol):
             self.transport.close()
 
 
+async def quiet(last: t.Callable[[], float], seconds: float, at_most: float) -> None:
+    """Wait until nobody came for these seconds (C(last): when somebody did, of time.monotonic), but no longer than C(at_most)."""
+    end = time.monotonic() + at_most
+    while (now := time.monotonic()) < min(end, last() + seconds):
+        await asyncio.sleep(min(end, last() + seconds) - now)
+
+
 async def serve(settings: argparse.Namespace) -> None:
-    """Serve until SIGTERM and a drain time after it."""
+    """Serve until SIGTERM, a drain time after it, and until nobody new comes."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -232,6 +251,7 @@ async def serve(settings: argparse.Namespace) -> None:
     await asyncio.sleep(settings.drain_seconds / 2)
     stream.say_bye()
     await asyncio.sleep(settings.drain_seconds / 2)
+    await quiet(lambda: max(stream.asked, *(port.asked for port in ports)), settings.quiet_seconds, settings.drain_at_most - settings.drain_seconds)
     stream.say_bye()
     for port in ports:
         port.stop(loop)
@@ -247,7 +267,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--udp-port", type=int, default=8082, help="echo, UDP")
     parser.add_argument("--health-port", type=int, default=8083, help="readiness, HTTP")
     parser.add_argument("--stream-interval", type=float, default=0.05, help="seconds between two lines")
-    parser.add_argument("--drain-seconds", type=float, default=3.0, help="how long to go on serving after SIGTERM")
+    parser.add_argument("--drain-seconds", type=float, default=3.0, help="how long to go on serving after SIGTERM at least")
+    parser.add_argument("--quiet-seconds", type=float, default=QUIET_SECONDS, help="end once nobody new came for so long")
+    parser.add_argument("--drain-at-most", type=float, default=DRAIN_AT_MOST_SECONDS, help="how long to go on serving after SIGTERM at most")
     return parser.parse_args(arguments)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import os
@@ -639,9 +640,9 @@ def ports():
 def running(ports):
     started = []
 
-    def start(drain="0.6"):
+    def start(drain="0.6", quiet="0.3", at_most="20"):
         words = ["--address", HOST, "--port", ports["tcp"], "--stream-port", ports["stream"], "--udp-port", ports["udp"]]
-        words += ["--health-port", ports["health"], "--drain-seconds", drain]
+        words += ["--health-port", ports["health"], "--drain-seconds", drain, "--quiet-seconds", quiet, "--drain-at-most", at_most]
         process = subprocess.Popen([sys.executable, str(FOLDER / "server.py"), *map(str, words)])
         started.append(process)
         wait_until(lambda: health(ports["health"]) == 200)
@@ -672,6 +673,33 @@ def test_server_goes_on_serving_after_sigterm_while_it_is_not_ready(ports, runni
     stream.close()
     assert received.endswith(b"\nBYE\n")
     assert process.wait(3) == 0
+
+
+def ask_until_it_ends(process, port):
+    while process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), 1):
+            pass
+        time.sleep(0.02)
+
+
+def test_server_that_drains_serves_as_long_as_somebody_new_comes(ports, running):
+    process = running(drain="0.2", quiet="1")
+    process.send_signal(signal.SIGTERM)
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        with socket.create_connection((HOST, ports["tcp"]), 1) as connection:
+            assert connection.recv(100)
+        time.sleep(0.05)
+    assert process.wait(10) == 0
+
+
+def test_server_that_drains_does_not_serve_for_ever(ports, running):
+    process = running(drain="0.2", quiet="5", at_most="0.6")
+    begin = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    ask_until_it_ends(process, ports["tcp"])
+    assert process.wait(10) == 0
+    assert time.monotonic() - begin >= 0.6
 
 
 def test_prober_program_ends_on_sigterm_with_a_summary(tmp_path, ports, running):

@@ -11,6 +11,7 @@ import types
 import pytest
 from podnet_lab import lab as lab_module
 from podnet_lab import prober_control, topology, workloads
+from prober import server
 
 NODES = [{"spec": {"podCIDR": f"10.244.{number}.0/24"}} for number in range(3)]
 
@@ -103,7 +104,7 @@ def test_a_server_that_drains_is_not_ready_long_before_it_ends(found):
             probe = container["readinessProbe"]
             drain = float(container["command"][container["command"].index("--drain-seconds") + 1])
             assert probe["periodSeconds"] * probe["failureThreshold"] <= drain / 4
-            assert item["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > drain
+            assert item["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > server.DRAIN_AT_MOST_SECONDS > drain
 
 
 @pytest.mark.parametrize(
