@@ -57,6 +57,12 @@ options:
     description: Seconds in which Felix has to set up an interface, and in which a pod that starts has to become known.
     type: int
     default: 10
+  plugin_seconds:
+    description:
+      - Seconds, 0 to 600, for which plugins that fail are called again, from the first failure since one has made an interface. Calico's plugins need
+        the API server, which may be away for a moment.
+    type: int
+    default: 60
   state_dir:
     description: Folder for what is under way.
     type: path
@@ -144,7 +150,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files
-from ansible_collections.podnet.cni.plugins.module_utils._host import cni_plugins, cni_state, commands, replug_run
+from ansible_collections.podnet.cni.plugins.module_utils._host import cni_plugins, cni_state, commands, patience, replug_run
 
 
 def option_problem(params: t.Mapping[str, t.Any]) -> str | None:
@@ -156,6 +162,8 @@ def option_problem(params: t.Mapping[str, t.Any]) -> str | None:
         return f"parallel: {params['parallel']} is not a number of pods; give 1 to 32"
     if not 1 <= params["timeout"] <= 300:
         return f"timeout: {params['timeout']} is not a time-out; give 1 to 300 seconds"
+    if not 0 <= params["plugin_seconds"] <= 600:
+        return f"plugin_seconds: {params['plugin_seconds']} is not a time; give 0 to 600 seconds"
     return None
 
 
@@ -182,6 +190,7 @@ def main() -> t.NoReturn:
             "on_failure": {"type": "str", "choices": ["stop", "go_on"], "default": "stop"},
             "parallel": {"type": "int", "default": 4},
             "timeout": {"type": "int", "default": 10},
+            "plugin_seconds": {"type": "int", "default": 60},
             **cni_state.OPTIONS,
             "state_dir": {"type": "path", "default": "/var/lib/podnet"},
         },
@@ -215,6 +224,7 @@ def main() -> t.NoReturn:
             folder=Path(params["state_dir"]) / "replug",
             bridge=params["bridge"],
             timeout=params["timeout"],
+            plugins=patience.Patience(params["plugin_seconds"]),
             parallel=params["parallel"],
             go_on=params["on_failure"] == "go_on",
         )

@@ -29,6 +29,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._host import (
     files,
     leases,
     namespaces,
+    patience,
     pod_network,
     replug_record,
 )
@@ -51,12 +52,13 @@ class PodError(Exception):
 class Replug:
     """Moves pods one way: C(to) is C(calico) or C(flannel)."""
 
-    def __init__(self, to: str, config: cni_cache.Record, places: cni_state.Places, folder: Path, bridge: str) -> None:
+    def __init__(self, to: str, config: cni_cache.Record, places: cni_state.Places, folder: Path, bridge: str, plugins: patience.Patience) -> None:
         self.to = to
         self.config = config
         self.places = places
         self.folder = folder
         self.bridge = bridge
+        self.plugins = plugins
         self.node = pod_network.PodNetwork()
         self.bridge_index = self.node.index(bridge)
 
@@ -69,15 +71,20 @@ class Replug:
         """
         if not _answers(pod.address):
             raise PodError(f"{pod.address} does not answer pings of its node, so that it could not be verified afterwards")
-        record = replug_record.Record(
-            replug_record.path_of(self.folder, pod.container_id), replug_record.PREPARED, self.to, pod, self.config, {}, ()
-        ).write()
-        try:
-            self._free_lease(pod)
-            return self._prepared(record, namespace)
-        except (cni_plugins.PluginError, commands.CommandError, PodError, OSError) as exc:
-            problems = self.undo_prepared(record, namespace)
-            raise PodError("; ".join([str(exc), *problems])) from exc
+        while True:
+            record = replug_record.Record(
+                replug_record.path_of(self.folder, pod.container_id), replug_record.PREPARED, self.to, pod, self.config, {}, ()
+            ).write()
+            try:
+                self._free_lease(pod)
+                prepared = self._prepared(record, namespace)
+                self.plugins.renew()
+                return prepared
+            except (cni_plugins.PluginError, commands.CommandError, PodError, OSError) as exc:
+                problems = self.undo_prepared(record, namespace)
+                of_plugin = isinstance(exc, cni_plugins.PluginError)
+                if not of_plugin or problems or not is_there(namespace) or not self.plugins.wait():
+                    raise PodError("; ".join([str(exc), *problems])) from exc
 
     def _prepared(self, record: replug_record.Record, namespace: namespaces.Namespace) -> Prepared:
         pod = record.pod
@@ -135,12 +142,19 @@ class Replug:
             except OSError as exc:
                 if is_there(namespace):
                     problems.append(f"{NEW_NAME} is left in the pod: {exc}")
-        problems += cni_plugins.delete(self.places, record.pod, record.config, record.result or None)
+        problems += self._give_back(record.pod, record.config, record.result or None)
         if self.to == "flannel" and namespace is not None and not problems:
             leases.take(self._leases(), record.pod.address, host_local.RESERVED_BY_US)
         if not problems:
             record.remove()
         return problems
+
+    def _give_back(self, pod: cni_cache.Remembered, config: cni_cache.Record, result: cni_cache.Record | None) -> list[str]:
+        """Have plugins give back what they hold for a pod; what they still do."""
+        while True:
+            problems = cni_plugins.delete(self.places, pod, config, result)
+            if not problems or not self.plugins.wait():
+                return problems
 
     # The cut
 
@@ -258,7 +272,7 @@ class Replug:
         folder = next((path for path in self.places.caches if path.is_dir()), self.places.caches[0])
         name = cni_cache.file_name(str(record.config["name"]), pod.container_id, pod.interface)
         files.write_atomically(folder / name, cni_cache.with_network(pod, record.config, result, pod.netns))
-        left = cni_plugins.delete(self.places, pod, pod.config, pod.content.get("result"))
+        left = self._give_back(pod, pod.config, pod.content.get("result"))
         problems += left
         if not left:
             for cache in self.places.caches:

@@ -16,6 +16,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._host import (
     cni_state,
     felix_ready,
     namespaces,
+    patience,
     replug,
     replug_pods,
     replug_record,
@@ -28,9 +29,18 @@ class Run:
     """One run of the module."""
 
     def __init__(
-        self, to: str, config: cni_cache.Record, places: cni_state.Places, folder: Path, bridge: str, timeout: float, parallel: int, go_on: bool
+        self,
+        to: str,
+        config: cni_cache.Record,
+        places: cni_state.Places,
+        folder: Path,
+        bridge: str,
+        timeout: float,
+        plugins: patience.Patience,
+        parallel: int,
+        go_on: bool,
     ) -> None:
-        self.course = replug.Replug(to, config, places, folder, bridge)
+        self.course = replug.Replug(to, config, places, folder, bridge, plugins)
         self.to = to
         self.other = "calico" if to == "flannel" else "flannel"
         self.places = places
@@ -176,7 +186,11 @@ class Run:
     def _recover(self, record: replug_record.Record) -> None:
         """Finish what had been verified, and take back everything else."""
         namespace = _namespace_of(record.pod, record.result)
-        course = self.course if record.to == self.to else replug.Replug(record.to, record.config, self.places, self.folder, self.bridge)
+        course = (
+            self.course
+            if record.to == self.to
+            else replug.Replug(record.to, record.config, self.places, self.folder, self.bridge, self.course.plugins)
+        )
         if namespace is None:
             problems = course.undo_prepared(record, None)
             done = "the pod is gone, and what was held for it was given back"

@@ -143,7 +143,8 @@ class Place:
             subprocess.run(["ip", "netns", "delete", namespace], check=False)
 
     def replug(self, state="calico", check=False, **options):
-        return self.base.module("cni_replug", check=check, state=state, state_dir=str(self.base.folder / "podnet"), **{"timeout": 2, **options})
+        quick = {"timeout": 2, "plugin_seconds": 0, "state_dir": str(self.base.folder / "podnet")}
+        return self.base.module("cni_replug", check=check, state=state, **{**quick, **options})
 
     def links(self, address):
         shown = subprocess.run(["ip", "-n", self.pods[address], "-json", "address", "show"], capture_output=True, text=True, check=True).stdout
@@ -242,10 +243,11 @@ def place(node):  # noqa: F811
         ({"pods": ["shop/web-0", "/x"]}, ["pods[1]: '/x'"]),
         ({"parallel": 0}, ["parallel: 0", "1 to 32"]),
         ({"timeout": 0}, ["timeout: 0", "1 to 300"]),
+        ({"plugin_seconds": 601}, ["plugin_seconds: 601", "0 to 600"]),
     ],
 )
 def test_bad_options_are_named_with_value_and_remedy(params, words):
-    problem = cni_replug.option_problem({"pods": None, "parallel": 4, "timeout": 10, **params})
+    problem = cni_replug.option_problem({"pods": None, "parallel": 4, "timeout": 10, "plugin_seconds": 60, **params})
     assert problem is not None
     assert all(word in problem for word in words), problem
 
@@ -297,6 +299,53 @@ def test_a_pod_whose_plugin_fails_stays_where_it_is(place, plugin):
     assert place.state[2:] == before[2:]
     assert not place.replug().get("failed")
     assert all(place.links(address)["eth0"] == [address] and "169.254.1.1" in place.ways(address)[0] for address in place.pods)
+
+
+@contextlib.contextmanager
+def failing(place, *calls):
+    """Plugins fail until each of these calls was made twice."""
+    for command, plugin in calls:
+        place.fail(command, plugin)
+    missed = list(calls)
+
+    def mend():
+        until = time.monotonic() + 20
+        while missed and time.monotonic() < until:
+            made = [tuple(call.split()[:2]) for call in place.calls()]
+            for call in [call for call in missed if made.count(call) >= 2]:
+                place.fail(*call, on=False)
+                missed.remove(call)
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=mend)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    assert missed == []
+
+
+@needs_root_netns
+def test_plugins_that_fail_for_a_moment_are_called_again(place):
+    with failing(place, ("ADD", "calico"), ("DEL", "calico"), ("DEL", "flannel")):
+        done = place.replug(pods=["shop/web-a"], plugin_seconds=30)
+    assert not done.get("failed"), done["msg"]
+    assert [entry["pod"] for entry in done["moved"]] == ["shop/web-a"]
+    assert os.listdir(place.base.folder / "ipam") == [next(iter(place.pods))]
+    assert not (place.base.folder / "podnet" / "replug").exists()
+
+
+@needs_root_netns
+def test_plugins_that_fail_for_longer_are_not_waited_for(place):
+    before = place.state
+    place.fail("ADD", "calico")
+    begin = time.monotonic()
+    done = place.replug(on_failure="go_on", parallel=1, plugin_seconds=2)
+    assert len(done["not_moved"]) == 2
+    assert 2 <= time.monotonic() - begin < 15
+    assert sum(call.startswith("ADD calico ") for call in place.calls()) >= 4
+    assert place.state[2:] == before[2:]
 
 
 @needs_root_netns
