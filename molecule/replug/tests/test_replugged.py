@@ -74,6 +74,13 @@ def test_all_are_back_and_calico_has_left_no_trace(record: Record) -> None:
 
 
 @pytest.mark.parametrize("name", ["moved", "back"])
+def test_the_journal_has_the_gap_of_each_pod(record: Record, name: str) -> None:
+    gaps = record[f"after_{name}"]["gaps"]
+    assert len(gaps) >= len(record["pods"])
+    assert all(gap > 0 for gap in gaps)
+
+
+@pytest.mark.parametrize("name", ["moved", "back"])
 def test_no_address_was_given_twice(record: Record, name: str) -> None:
     addresses = record[f"after_{name}"]["addresses"]
     assert len(set(addresses)) == len(addresses) > 0

@@ -30,7 +30,12 @@ def _node(name: str, record: Record) -> dict[str, t.Any]:
         "graceful_seconds": float(record.get("graceful_seconds") or sum(phase["graceful_seconds"] for phase in phases)),
     }
     if record.get("replugged"):
-        node["replugged"] = {"pods": int(record["replugged"]["pods"]), "longest_milliseconds": float(record["replugged"]["longest_milliseconds"])}
+        told = record["replugged"]
+        node["replugged"] = {
+            "pods": int(told["pods"]),
+            "longest_milliseconds": float(told["longest_milliseconds"]),
+            "milliseconds": [float(gap) for gap in told.get("milliseconds") or []],
+        }
     if record.get("began"):
         node["began"] = float(record["began"])
     return node

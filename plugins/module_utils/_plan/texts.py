@@ -270,7 +270,9 @@ def _replugged(nodes: t.Iterable[Record]) -> list[str]:
     if not found:
         return []
     longest = max(entry["longest_milliseconds"] for entry in found)
-    return [f"{count(sum(entry['pods'] for entry in found), 'pod')} moved as they ran; packets of one had no way for at most {longest:.1f} ms."]
+    gaps = sorted(gap for entry in found for gap in entry["milliseconds"])
+    half = f", of half of them for at most {gaps[(len(gaps) - 1) // 2]:.1f} ms" if gaps else ""
+    return [f"{count(sum(entry['pods'] for entry in found), 'pod')} moved as they ran; packets of one had no way for at most {longest:.1f} ms{half}."]
 
 
 def report_table(report: Record, width: int = WIDTH) -> str:

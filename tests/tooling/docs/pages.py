@@ -9,7 +9,7 @@ import re
 import typing as t
 from pathlib import Path
 
-from tooling.docs import backends, faults, modules, plans, rbac, refusals, variables, vm
+from tooling.docs import backends, faults, gaps, modules, plans, rbac, refusals, variables, vm
 from tooling.places import ROOT
 
 Text = t.Callable[[], str]
@@ -18,6 +18,7 @@ PAGES: t.Mapping[str, Text] = {
     "docs/examples/rbac-plan.yml": rbac.plan,
     "docs/examples/rbac.yml": rbac.whole,
     "docs/faults.md": faults.page,
+    "docs/gaps.svg": gaps.page,
     "docs/modules.md": modules.page,
     "docs/refusals.md": refusals.page,
 }
