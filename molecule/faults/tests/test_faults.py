@@ -35,6 +35,7 @@ def test_the_run_ended_as_expected(records: dict[str, Record], name: str) -> Non
         assert not record["locked"]
     if FAULTS[name].phase:
         assert (record["phase"], record["side"]) == (FAULTS[name].phase, "flannel")
+    assert FAULTS[name].leaves in record.get("left", "")
     if FAULTS[name].by_timer:
         assert record["side"].startswith("flannel")
 
@@ -54,3 +55,8 @@ def test_no_address_was_given_twice(records: dict[str, Record], name: str) -> No
     assert addresses["compared_with_ipam"] > 0
     assert addresses["addresses"] > 0
     assert (addresses["twice"], addresses["against_ipam"]) == ([], [])
+
+
+@EVERY
+def test_calicos_ipam_holds_what_pods_have_and_nothing_else(records: dict[str, Record], name: str) -> None:
+    assert records[name]["ipam"] == ""

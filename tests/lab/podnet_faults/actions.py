@@ -13,6 +13,7 @@ import signal
 import subprocess
 import typing as t
 from collections.abc import Callable
+from pathlib import Path
 
 from podnet_lab import network, router
 from podnet_lab.control_plane import ControlPlane
@@ -24,6 +25,7 @@ from podnet_lab.process import Daemon
 from podnet_lab.shell import wait_for
 from podnet_molecule import playbook
 
+from podnet_faults import replug_steps
 from podnet_faults.scene import CALICO_NODE, FLANNEL, Scene
 
 Action = Callable[[Scene], None]
@@ -57,6 +59,17 @@ def kill_controller(scene: Scene) -> None:
         raise LabError("there is no run to kill")
     os.killpg(scene.process.pid, signal.SIGKILL)
     scene.process.wait()
+
+
+def kill_replug(stage: str) -> Action:
+    """SIGKILL for cni_replug on the node while a pod is at this stage, then for the controller."""
+
+    def action(scene: Scene) -> None:
+        root = scene.root(scene.node)  # /proc/PID/root of the node's init process
+        scene.memory["left"] = replug_steps.end_at(root, replug_steps.modules(Path("/proc"), int(root.parent.name)), stage)
+        kill_controller(scene)
+
+    return action
 
 
 def second_run(scene: Scene, *before: str) -> None:
@@ -467,13 +480,24 @@ STUBBORN = "trap '' TERM; while :; do sleep 1; done"
 
 
 def calm_pod(scene: Scene) -> None:
-    """A pod that the budget is about, before the run."""
+    """A pod that ends when it is told to, before the run."""
     add_lonely(scene, "never", "trap 'exit 0' TERM; while :; do sleep 0.2; done", 5)
 
 
 def forbid_evictions(scene: Scene) -> None:
     """A PodDisruptionBudget that allows no eviction, made after the plan."""
     scene.api.apply(BUDGET)
+
+
+def delete_calm(scene: Scene) -> None:
+    """Delete it, as kubectl does without --wait."""
+    for pod in scene.api.items("/api/v1/namespaces/demo/pods", labelSelector="app=never"):
+        scene.api.delete(f"/api/v1/namespaces/demo/pods/{pod['metadata']['name']}")
+
+
+def remove_calm(scene: Scene) -> None:
+    """Remove its Deployment."""
+    remove_lonely(scene, "never")
 
 
 def allow_evictions(scene: Scene) -> None:

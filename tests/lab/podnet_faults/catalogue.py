@@ -47,12 +47,16 @@ class Fault:
     """C(fresh) before Calico is there, C(one) with the first node on Flannel and the others on Calico, C(two) likewise, C(calico)."""
     playbook: str = playbook.PLAYBOOK
     variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    always: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    """Variables of the runs before and after it as well."""
     before: Action = actions.nothing
     """Done before the run starts."""
     by_timer: bool = False
     """The node has to go back to Flannel by itself, while it cannot be reached."""
     removes: bool = False
     """Whether the run removes Flannel in the end."""
+    leaves: str = ""
+    """The stage at which a pod that is moved as it runs is left."""
     phase: str | None = None
     """What the journal says of the node after the disturbed run."""
     without_last: bool = False
@@ -66,6 +70,9 @@ QUICK = {"podnet_evict_timeout": 25, "podnet_settle_seconds": 15}
 RETURN = {"podnet_return_nodes": "n1"}
 SWITCHED = "after the switch, before the commit"
 EVICTING = "while pods are evicted"
+REPLUG = {"podnet_pod_move": "replug"}
+REPLUGGING = "while pods are moved as they run"
+OF_MODULE = "SIGKILL for the module on the node and for ansible-playbook with all of its processes"
 
 FAULTS: tuple[Fault, ...] = (
     Fault(
@@ -121,6 +128,90 @@ FAULTS: tuple[Fault, ...] = (
         playbook=playbook.ROLLBACK,
         start="calico",
         variables=RETURN,
+    ),
+    Fault(
+        id="replug-killed-prepared",
+        title="Controller and module killed",
+        point=f"{REPLUGGING}: they have both interfaces",
+        when=Scene.replugging,
+        inject=actions.kill_replug("prepared"),
+        how=f"{OF_MODULE}, while packets take Flannel's interface still.",
+        expected="The node's timer waits. The next run takes the new interfaces back, and moves the pods.",
+        go_on=AGAIN,
+        code=-9,
+        always=REPLUG,
+        leaves="prepared",
+    ),
+    Fault(
+        id="replug-killed-cut",
+        title="Controller and module killed",
+        point=f"{REPLUGGING}: packets are being led over",
+        when=Scene.replugging,
+        inject=actions.kill_replug("cut"),
+        how=f"{OF_MODULE}, in the milliseconds of the cut.",
+        expected="The next run puts that pod back on Flannel's interface, and moves it. Until then packets may not reach it.",
+        go_on=AGAIN,
+        code=-9,
+        always=REPLUG,
+        leaves="cut",
+    ),
+    Fault(
+        id="replug-killed-moved",
+        title="Controller and module killed",
+        point=f"{REPLUGGING}: the old interface goes",
+        when=Scene.replugging,
+        inject=actions.kill_replug("moved"),
+        how=f"{OF_MODULE}, after the new interface was seen to work.",
+        expected="The next run finishes that pod.",
+        go_on=AGAIN,
+        code=-9,
+        always=REPLUG,
+        leaves="moved",
+    ),
+    Fault(
+        id="replug-killed-returning",
+        title="Controller and module killed",
+        point="while pods go back as they run: packets are being led over",
+        when=Scene.replugging,
+        inject=actions.kill_replug("cut"),
+        how=f"{OF_MODULE}, in the milliseconds of the cut back to Flannel.",
+        expected="The next run, a migration here, puts that pod back on Calico's interface and moves the others there. Until then packets may not "
+        "reach it.",
+        go_on=AGAIN,
+        code=-9,
+        playbook=playbook.ROLLBACK,
+        start="calico",
+        variables=RETURN,
+        always=REPLUG,
+        leaves="cut",
+    ),
+    Fault(
+        id="replug-pod-deleted",
+        title="A pod is deleted",
+        point=REPLUGGING,
+        when=Scene.replugging,
+        inject=actions.delete_calm,
+        how="A pod that ends at once is deleted as the first ones are prepared.",
+        expected="The run passes; what Calico's IPAM held for the pod is given back.",
+        go_on="Nothing to do.",
+        before=actions.calm_pod,
+        lift=actions.remove_calm,
+        hold=None,
+        always=REPLUG,
+    ),
+    Fault(
+        id="replug-api-away",
+        title="API server away for 30 s",
+        point=REPLUGGING,
+        when=Scene.replugging,
+        inject=actions.end_api,
+        how="SIGKILL for kube-apiserver as the first pods are prepared, started again after 30 s.",
+        expected="The run waits and passes.",
+        go_on="Nothing to do.",
+        lift=actions.start_api,
+        hold=30.0,
+        variables={"podnet_settle_seconds": 120},
+        always=REPLUG,
     ),
     Fault(
         id="killed-removing",

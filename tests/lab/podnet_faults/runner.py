@@ -21,7 +21,7 @@ from podnet_lab.lab import Lab
 from podnet_lab.parts import versions
 from podnet_lab.prober_control import ProberControl
 from podnet_lab.shell import wait_for
-from podnet_molecule import breaking, playbook, results
+from podnet_molecule import breaking, playbook, replugging, results
 
 from podnet_faults import catalogue
 from podnet_faults.address_watch import AddressWatch
@@ -34,6 +34,8 @@ INTERVAL_MS = 120
 TRIGGER_SECONDS = 240.0
 RUN_SECONDS = 420.0
 TIMER_SECONDS = 90.0
+BOOKS_SECONDS = 30.0
+"""Until what Calico's IPAM holds agrees with the pods; some of them end at the end of a run."""
 RETURNED = {"one": 1, "two": 2, "calico": 0}
 RESULTS = "faults.json"
 REGISTRY = re.compile(r"(?<=https://)[\w.-]+(?=/v2/)|(?<=lookup )[\w.-]+(?= on )")
@@ -105,11 +107,11 @@ class Runner:
         if set(now.values()) <= {"flannel", "calico"} and len(on_flannel) >= len(back) > 0:
             return on_flannel[0]  # what an earlier fault left will do
         if any(now[name] != "calico" for name in names if name not in back):
-            self.required(playbook.PLAYBOOK, {**KEPT, "podnet_serial": "1"})
+            self.required(playbook.PLAYBOOK, {**KEPT, **fault.always, "podnet_serial": "1"})
             now = self.where()
         returning_now = [name for name in back if now[name] != "flannel"]
         if returning_now:
-            self.required(playbook.ROLLBACK, {"podnet_confirm": True, "podnet_return_nodes": returning_now})
+            self.required(playbook.ROLLBACK, {"podnet_confirm": True, **fault.always, "podnet_return_nodes": returning_now})
         return names[0]
 
     def remove_calico(self) -> None:
@@ -126,7 +128,7 @@ class Runner:
         """Run, inject, lift, look, go on, look again."""
         log = results.folder() / f"{fault.id}.log"
         scene = Scene(self.lab, self.api, log, node)
-        again = {**KEPT, "podnet_remove_flannel": fault.removes}
+        again = {**KEPT, **fault.always, "podnet_remove_flannel": fault.removes}
         variables = {**again, **fault.variables}
         if fault.playbook == playbook.ROLLBACK:
             variables.pop("podnet_remove_flannel")
@@ -142,12 +144,22 @@ class Runner:
                 record["going_on"] = {"code": more.code, "said": last_message(more.output) if more.code else ""}
                 (results.folder() / f"{fault.id}-again.log").write_text(more.output, encoding="utf-8")
             record["end"] = {"nodes": self.where(), "locked": breaking.state(self.lab, self.api)["locked"]}
+            record["ipam"] = self.ipam_problems()
         record["addresses"] = watch.as_dict()
         record["requests"] = self.requests(begin, time.time(), scene.memory.get("off", ()))
         record["seconds_in_all"] = round(time.time() - begin)
         if fault.ends_probers:
             ProberControl(self.lab).start(interval_ms=INTERVAL_MS)
         return record
+
+    def ipam_problems(self) -> str:
+        """What C(calicoctl ipam check) finds wrong, empty when nothing."""
+        until = time.monotonic() + BOOKS_SECONDS
+        while "found 0 problems" not in (said := replugging.ipam_check(self.lab)):
+            if time.monotonic() >= until:
+                return said
+            time.sleep(2.0)
+        return ""
 
     def inventory(self, fault: Fault) -> Path:
         """The lab's inventory, or one without its last node."""
@@ -187,6 +199,7 @@ class Runner:
         text = " ".join(scene.output().replace('\\"', '"').split())
         record.update(code=scene.process.returncode, seconds=round(time.monotonic() - begin))
         record["said"] = last_message(scene.output()) if record["code"] > 0 else ""
+        record["left"] = scene.memory.get("left", "")
         record["missing_words"] = [word for word in fault.says if word not in text]
         if fault.by_timer:
             wait_for(f"{scene.node} back on Flannel by its timer", TIMER_SECONDS, scene.back_on_flannel)

@@ -14,6 +14,8 @@ from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.lab import Lab
 from podnet_molecule.breaking import JOURNAL, LOCK
 
+from podnet_faults import replug_steps
+
 CALICO_NODE = "/apis/apps/v1/namespaces/kube-system/daemonsets/calico-node"
 FLANNEL = "/apis/apps/v1/namespaces/kube-flannel/daemonsets/kube-flannel-ds"
 CONFIGURATIONS = "etc/cni/net.d"
@@ -70,6 +72,10 @@ class Scene:
         """The timer of the node is armed and Calico's configuration is the active one."""
         root = self.root(self.node)
         return (root / TIMER_SCRIPT).exists() and any((root / CONFIGURATIONS / name).exists() for name in OF_CALICO)
+
+    def replugging(self) -> bool:
+        """A pod of the node is being moved as it runs."""
+        return bool(replug_steps.stages(self.root(self.node)))
 
     def back_on_flannel(self) -> bool:
         """Flannel's configuration is the active one of the node."""

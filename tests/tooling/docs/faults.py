@@ -23,7 +23,7 @@ run again. Run until {date} with Kubernetes {kubernetes} and Calico {calico} by 
 
 *Failed requests* are those of all probers from the start of the disturbed run until the nodes were whole again, in brackets those of pods in
 their first three seconds. *Addresses*: all along, the addresses of all live sandboxes were read from the nodes and compared with each other and
-with Calico's IPAM; what is counted are samples.
+with Calico's IPAM; what is counted are samples. Where it says so, `calicoctl ipam check` was asked at the end, too.
 
 | fault | injected | expected | what happened | failed requests | addresses | at the end | how to go on |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -51,7 +51,7 @@ def cells(record: t.Mapping[str, t.Any]) -> list[str]:
         record["expected"],
         happened(record),
         failed(requests),
-        f"{addresses['samples']} samples, {'; '.join(found) or 'none twice'}",
+        f"{addresses['samples']} samples, {'; '.join(found) or 'none twice'}" + ipam(record),
         end(record),
         record["go_on"],
     ]
@@ -74,7 +74,14 @@ def happened(record: t.Mapping[str, t.Any]) -> str:
         texts.append(f'The second run: exit code {record["second"]["code"]}, "{shortened(record["second"]["said"])}"')
     if code:
         texts.append(f"The node was then on {record['side']}; the lock was {'held' if record['locked'] else 'free'}.")
+    if record.get("left"):
+        texts.append(f"Pods that were under way: {record['left']}.")
     return " ".join(texts)
+
+
+def ipam(record: t.Mapping[str, t.Any]) -> str:
+    """What C(calicoctl ipam check) said at the end; the first faults were run without it."""
+    return "" if "ipam" not in record else f"; IPAM: {record['ipam']}" if record["ipam"] else "; `calicoctl ipam check`: 0 problems"
 
 
 def end(record: t.Mapping[str, t.Any]) -> str:
