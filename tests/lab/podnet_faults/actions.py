@@ -13,7 +13,6 @@ import signal
 import subprocess
 import typing as t
 from collections.abc import Callable
-from pathlib import Path
 
 from podnet_lab import network, router
 from podnet_lab.control_plane import ControlPlane
@@ -66,7 +65,7 @@ def kill_replug(stage: str) -> Action:
 
     def action(scene: Scene) -> None:
         root = scene.root(scene.node)  # /proc/PID/root of the node's init process
-        scene.memory["left"] = replug_steps.end_at(root, replug_steps.modules(Path("/proc"), int(root.parent.name)), stage)
+        scene.memory["left"] = replug_steps.end_at(root, replug_steps.modules(int(root.parent.name)), stage)
         kill_controller(scene)
 
     return action
@@ -503,7 +502,7 @@ def remove_calm(scene: Scene) -> None:
 def allow_evictions(scene: Scene) -> None:
     """Remove it and its pod."""
     scene.api.delete("/apis/policy/v1/namespaces/demo/poddisruptionbudgets/never")
-    remove_lonely(scene, "never")
+    remove_calm(scene)
 
 
 def stubborn_pod(scene: Scene) -> None:

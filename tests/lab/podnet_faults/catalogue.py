@@ -74,6 +74,21 @@ REPLUG = {"podnet_pod_move": "replug"}
 REPLUGGING = "while pods are moved as they run"
 OF_MODULE = "SIGKILL for the module on the node and for ansible-playbook with all of its processes"
 
+
+def replug_killed(stage: str, **rest: t.Any) -> Fault:
+    """cni_replug and the controller are killed while a pod is at this stage."""
+    return Fault(
+        title="Controller and module killed",
+        when=Scene.replugging,
+        inject=actions.kill_replug(stage),
+        go_on=AGAIN,
+        code=-9,
+        always=REPLUG,
+        leaves=stage,
+        **rest,
+    )
+
+
 FAULTS: tuple[Fault, ...] = (
     Fault(
         id="image-missing",
@@ -129,61 +144,37 @@ FAULTS: tuple[Fault, ...] = (
         start="calico",
         variables=RETURN,
     ),
-    Fault(
+    replug_killed(
+        "prepared",
         id="replug-killed-prepared",
-        title="Controller and module killed",
         point=f"{REPLUGGING}: they have both interfaces",
-        when=Scene.replugging,
-        inject=actions.kill_replug("prepared"),
         how=f"{OF_MODULE}, while packets take Flannel's interface still.",
         expected="The node's timer waits. The next run takes the new interfaces back, and moves the pods.",
-        go_on=AGAIN,
-        code=-9,
-        always=REPLUG,
-        leaves="prepared",
     ),
-    Fault(
+    replug_killed(
+        "cut",
         id="replug-killed-cut",
-        title="Controller and module killed",
         point=f"{REPLUGGING}: packets are being led over",
-        when=Scene.replugging,
-        inject=actions.kill_replug("cut"),
         how=f"{OF_MODULE}, in the milliseconds of the cut.",
         expected="The next run puts that pod back on Flannel's interface, and moves it. Until then packets may not reach it.",
-        go_on=AGAIN,
-        code=-9,
-        always=REPLUG,
-        leaves="cut",
     ),
-    Fault(
+    replug_killed(
+        "moved",
         id="replug-killed-moved",
-        title="Controller and module killed",
         point=f"{REPLUGGING}: the old interface goes",
-        when=Scene.replugging,
-        inject=actions.kill_replug("moved"),
         how=f"{OF_MODULE}, after the new interface was seen to work.",
         expected="The next run finishes that pod.",
-        go_on=AGAIN,
-        code=-9,
-        always=REPLUG,
-        leaves="moved",
     ),
-    Fault(
+    replug_killed(
+        "cut",
         id="replug-killed-returning",
-        title="Controller and module killed",
         point="while pods go back as they run: packets are being led over",
-        when=Scene.replugging,
-        inject=actions.kill_replug("cut"),
         how=f"{OF_MODULE}, in the milliseconds of the cut back to Flannel.",
         expected="The next run, a migration here, puts that pod back on Calico's interface and moves the others there. Until then packets may not "
         "reach it.",
-        go_on=AGAIN,
-        code=-9,
         playbook=playbook.ROLLBACK,
         start="calico",
         variables=RETURN,
-        always=REPLUG,
-        leaves="cut",
     ),
     Fault(
         id="replug-pod-deleted",

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from podnet_lab.errors import LabError
+from podnet_lab.process import command_line
 
 RECORDS = "var/lib/podnet/replug"
 """Of pods that are under way, a file each."""
@@ -38,15 +39,15 @@ def told(found: Iterable[str]) -> str:
     return ", ".join(f"{found.count(stage)} {stage}" for stage in ("begun", "prepared", "cut", "moved") if stage in found)
 
 
-def modules(proc: Path, init: int) -> list[int]:
+def modules(init: int) -> list[int]:
     """Processes of modules on the node with this init process: a Python that reads its program from standard input, as with pipelining."""
     found = []
     with contextlib.suppress(OSError):
-        space = os.readlink(proc / str(init) / "ns" / "pid")
-        for process in proc.glob("[0-9]*"):
+        space = os.readlink(f"/proc/{init}/ns/pid")
+        for process in Path("/proc").glob("[0-9]*"):
+            words = command_line(int(process.name))
             with contextlib.suppress(OSError):
-                words = (process / "cmdline").read_bytes().split(b"\0")[:-1]
-                if len(words) == 1 and b"python" in words[0] and os.readlink(process / "ns" / "pid") == space:
+                if len(words) == 1 and "python" in words[0] and os.readlink(process / "ns" / "pid") == space:
                     found.append(int(process.name))
     return found
 
@@ -65,20 +66,13 @@ def stopped(pids: Iterable[int]) -> Iterator[None]:
                 os.kill(pid, signal.SIGCONT)
 
 
-def _runs(pid: int) -> bool:
-    """Whether it has not ended, also when nobody has waited for it yet."""
-    with contextlib.suppress(OSError):
-        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
-    return False
-
-
 def end_at(root: Path, pids: Collection[int], stage: str) -> str:
     """SIGKILL for these processes of the module once a pod of the node with this root is at this stage; the stages at which they have left its pods.
 
     :raises LabError: when they end before.
     """
     until = time.monotonic() + MOST_SECONDS
-    while pids and all(map(_runs, pids)) and time.monotonic() < until:
+    while pids and all(map(command_line, pids)) and time.monotonic() < until:
         try:
             with stopped(pids):
                 found = stages(root)

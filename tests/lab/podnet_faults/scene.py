@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import typing as t
 from pathlib import Path
 
 from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.lab import Lab
-from podnet_molecule.breaking import JOURNAL, LOCK
+from podnet_molecule.breaking import JOURNAL, LOCK, node_records
 
 from podnet_faults import replug_steps
 
@@ -55,11 +54,6 @@ class Scene:
 
     # Where the run is
 
-    def journal(self) -> dict[str, t.Any]:
-        """The records of the journal by key; those that are compressed are left out."""
-        data = (self.api.get_or_none(JOURNAL) or {}).get("data") or {}
-        return {key: json.loads(text) for key, text in data.items() if text.startswith("{")}
-
     def locked(self) -> bool:
         """The run has the lock."""
         return self.api.get_or_none(LOCK) is not None
@@ -90,8 +84,8 @@ class Scene:
         """The run has moved a node and goes on with the next one."""
         lease = self.api.get_or_none(LOCK)
         run = lease["spec"].get("holderIdentity") if lease else None
-        records = [record for key, record in self.journal().items() if key.startswith("node.")]
-        return any(record.get("run") == run and record.get("phase") == "moved" for record in records)
+        records = node_records(self.api.get_or_none(JOURNAL))
+        return any(record.get("run") == run and record.get("phase") == "moved" for record in records.values())
 
     def quieting(self) -> bool:
         """All nodes are on Calico; the run looks whether Flannel's device is quiet."""

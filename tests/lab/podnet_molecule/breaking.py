@@ -44,14 +44,19 @@ def node_state(lab: Lab, name: str) -> Record:
     return {"configuration": configuration, "timer": timer == "active"}
 
 
+def node_records(journal: Record | None) -> dict[str, t.Any]:
+    """What the journal's ConfigMap has of nodes, by key; a record that was so long that it is compressed is left out."""
+    data = (journal or {}).get("data") or {}
+    return {key: json.loads(text) for key, text in data.items() if key.startswith("node.")}
+
+
 def state(lab: Lab, api: ClusterApi) -> Record:
     """What is true between two runs, of the nodes that the cluster has."""
     nodes: dict[str, Record] = {}
     for item in api.items("/api/v1/nodes"):
         name = item["metadata"]["name"]
         nodes[name] = {**node_state(lab, name), "schedulable": not item["spec"].get("unschedulable")}
-    journal = api.get_or_none(JOURNAL) or {}
-    phases = {key: json.loads(text).get("phase") for key, text in (journal.get("data") or {}).items() if key.startswith("node.")}
+    phases = {key: record.get("phase") for key, record in node_records(api.get_or_none(JOURNAL)).items()}
     return {"nodes": nodes, "locked": api.get_or_none(LOCK) is not None, "phases": phases}
 
 
@@ -85,7 +90,7 @@ def state_of_journal(api: ClusterApi) -> list[str]:
     journal = api.get_or_none(JOURNAL)
     if journal is None:
         raise LabError("the journal is not there yet")
-    return [json.loads(text).get("phase") for key, text in journal["data"].items() if key.startswith("node.")]
+    return [record.get("phase") for record in node_records(journal).values()]
 
 
 def break_twice(lab: Lab) -> None:

@@ -18,7 +18,7 @@ from podnet_lab.lab import Lab
 from podnet_lab.parts import build_programs
 
 from podnet_molecule import account, playbook, results, snapshot
-from podnet_molecule.breaking import CONSENT, JOURNAL, Record
+from podnet_molecule.breaking import CONSENT, JOURNAL, Record, node_records
 from podnet_molecule.returning import changes, seen
 
 AS_THEY_RUN: dict[str, t.Any] = {**CONSENT, "podnet_pod_move": "replug"}
@@ -67,9 +67,8 @@ def books(api: ClusterApi) -> dict[str, list[str]]:
 
 def gaps(api: ClusterApi) -> list[float]:
     """Milliseconds for which packets of each pod had no way, of the nodes that were moved last."""
-    data = (api.get_or_none(JOURNAL) or {}).get("data") or {}
-    nodes = [json.loads(text) for key, text in data.items() if key.startswith("node.")]
-    return sorted(gap for node in nodes for gap in node.get("replugged", {}).get("milliseconds", []))
+    nodes = node_records(api.get_or_none(JOURNAL))
+    return sorted(gap for node in nodes.values() for gap in node.get("replugged", {}).get("milliseconds", []))
 
 
 def ipam_check(lab: Lab) -> str:
@@ -101,8 +100,7 @@ def there_and_back(lab: Lab) -> None:
             for name, which, variables in steps:
                 given = {**variables, "podnet_kubeconfig": str(account.path(lab))}
                 record[name] = dataclasses.asdict(playbook.run(lab.inventory, given, playbook=which))
-                record[f"after_{name}"] = {**seen(lab, api), "pods_there": pods(api), "books": books(api)}
-                record[f"after_{name}"]["gaps"] = gaps(api)
+                record[f"after_{name}"] = {**seen(lab, api), "pods_there": pods(api), "books": books(api), "gaps": gaps(api)}
                 if name == "moved":
                     record["ipam_check"] = ipam_check(lab)
             told, _errors = held.communicate("end\n", timeout=30)

@@ -81,7 +81,9 @@ def happened(record: t.Mapping[str, t.Any]) -> str:
 
 def ipam(record: t.Mapping[str, t.Any]) -> str:
     """What C(calicoctl ipam check) said at the end; the first faults were run without it."""
-    return "" if "ipam" not in record else f"; IPAM: {record['ipam']}" if record["ipam"] else "; `calicoctl ipam check`: 0 problems"
+    if "ipam" not in record:
+        return ""
+    return f"; IPAM: {record['ipam']}" if record["ipam"] else "; `calicoctl ipam check`: 0 problems"
 
 
 def end(record: t.Mapping[str, t.Any]) -> str:

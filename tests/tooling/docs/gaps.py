@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import typing as t
 from collections.abc import Sequence
 
@@ -43,11 +44,6 @@ def steps(gaps: Sequence[float]) -> list[tuple[float, float]]:
     return points
 
 
-def median(gaps: Sequence[float]) -> float:
-    """Of the two in the middle the shorter one."""
-    return sorted(gaps)[(len(gaps) - 1) // 2]
-
-
 def bounds(gaps: Sequence[float]) -> tuple[float, float]:
     """The marks between which all of these are."""
     low = max((mark for mark in MARKS if mark <= min(gaps)), default=MARKS[0])
@@ -77,7 +73,7 @@ def picture(results: t.Mapping[str, t.Any]) -> str:
     svg.text(WIDTH - RIGHT, HEIGHT - 8, "milliseconds, at most", anchor="end")
     for number, (name, label, gaps) in enumerate(ways):
         svg.path([(across(gap), down(share)) for gap, share in steps(gaps)], name)
-        text = f"{label}: median {median(gaps):.1f} ms, longest {max(gaps):.1f} ms"
+        text = f"{label}: median {statistics.median_low(gaps):.1f} ms, longest {max(gaps):.1f} ms"
         svg.text(LEFT + number * (WIDTH - LEFT - RIGHT) / 2, 36, text, name)
     head, rest = str(svg.markup()).split(">", 1)
     return f"{head}>{STYLE}{rest}\n"

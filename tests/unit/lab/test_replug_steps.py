@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from podnet_faults import replug_steps
@@ -84,5 +83,5 @@ def test_stages_are_told_in_order(tmp_path, folder):
 
 def test_processes_of_modules_are_found_by_their_namespace(module):
     process = module()
-    assert process.pid in replug_steps.modules(Path("/proc"), os.getpid())
-    assert process.pid not in replug_steps.modules(Path("/proc"), 0)
+    assert process.pid in replug_steps.modules(os.getpid())
+    assert process.pid not in replug_steps.modules(0)
