@@ -15,8 +15,8 @@ description:
   - Runs on a node. Changing how Calico leads packets to other nodes takes routes away before others are made. This module leads packets by routing
     tables of its own meanwhile, which come before the table C(main), and gives them back to it in one step.
   - Routes to pods of the node itself stay in C(main), which is asked for every address that the tables do not have.
-  - The kernel ends a masqueraded connection when the interface changes that it goes out of. So connections that are there can keep their way while
-    new ones take the other one already.
+  - Connections that are there can keep their way while new ones take the other one already. The kernel ends a masqueraded connection when the
+    interface changes that it goes out of, unless M(podnet.cni.masquerade_guard) was there before.
   - A timer of systemd's takes everything away again, once C(main) has all routes, when nobody does it in time.
 extends_documentation_fragment:
   - podnet.cni._attributes
@@ -78,6 +78,7 @@ options:
     default: /var/lib/podnet
 seealso:
   - module: podnet.cni.calico_fabric_probe
+  - module: podnet.cni.masquerade_guard
 """
 
 EXAMPLES = r"""
@@ -122,7 +123,8 @@ ways:
   type: dict
   sample: {10.244.2.0/26: via 172.30.1.12 dev eth0}
 connections:
-  description: How many TCP connections keep their way and would end without it, -1 on a kernel that does not tell.
+  description: How many TCP connections of the node's own programs keep their way and end with Calico's tunnel, since they began at its address.
+    -1 on a kernel that does not tell.
   returned: success
   type: int
   sample: 2
@@ -237,7 +239,7 @@ def run(params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
         "tunnel": tunnel,
         "cleaned": stale,
         "connections": -1 if left is None else len(left),
-        "pods": sorted({connection.pod for connection in left or []}),
+        "pods": sorted({str(connection.reply.source) for connection in left or []}),
     }
 
 

@@ -31,6 +31,8 @@ _SOURCE, _DESTINATION = 1, 2
 _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
 _NAT_FIRST, _NAT_LAST, _NAT_PORTS, _PORT_FIRST, _PORT_LAST = 1, 2, 3, 1, 2
 _TCP_STATE, _STATE, _FLAGS_ORIGINAL, _FLAGS_REPLY = 1, 1, 4, 5
+# linux:include/uapi/linux/netfilter/nf_conntrack_tcp.h SYN_SENT, SYN_RECV, ESTABLISHED
+_OPEN = (1, 2, 3)
 _LIBERAL = 0x8
 # linux:include/uapi/linux/netfilter/nf_conntrack_common.h
 _KEPT_STATUS = 0x2 | 0x4 | 0x8
@@ -59,6 +61,17 @@ class Connection(t.NamedTuple):
     original: Tuple
     reply: Tuple
     parts: dict[int, bytes]
+
+    @property
+    def mark(self) -> int:
+        """The mark of the connection."""
+        return int(struct.unpack("!I", self.parts.get(_MARK, bytes(4)))[0])
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is one of TCP that begins or goes on."""
+        state = dict(messages.attributes_in(_tcp_parts(self.parts.get(_PROTOCOL_STATE, b"")))).get(_STATE, b"\0")
+        return self.original.protocol == socket.IPPROTO_TCP and state[0] in _OPEN
 
 
 def read(question: bytes = b"") -> list[Connection]:
@@ -92,6 +105,15 @@ def masqueraded(network: ipaddress.IPv4Network, own: t.Collection[ipaddress.IPv4
             if connection is not None and connection.reply.source in network:
                 found[connection.original] = connection
     return list(found.values())
+
+
+def from_address(address: ipaddress.IPv4Address) -> list[Connection]:
+    """Connections that began at an address.
+
+    :raises OSError: when the kernel does not tell them.
+    """
+    # A kernel that cannot choose tells all connections, whatever it is asked for.
+    return [connection for connection in read(_with_source(address)) if connection.original.source == address]
 
 
 def release(addresses: t.Collection[str]) -> int:
@@ -192,15 +214,18 @@ def _nat(kind: int, address: ipaddress.IPv4Address, port: int) -> bytes:
 
 def _tcp_state(data: bytes) -> bytes:
     """The state of a TCP connection. Which window each side has is not told, so that the kernel must not mind it."""
-    inner = dict(messages.attributes_in(data)).get(_TCP_STATE, b"")
     parts = []
-    for kind, value in messages.attributes_in(inner):
+    for kind, value in messages.attributes_in(_tcp_parts(data)):
         if kind in (_FLAGS_ORIGINAL, _FLAGS_REPLY):
             flags = value[0] | _LIBERAL
             parts.append(messages.attribute(kind, bytes([flags, flags])))
         else:
             parts.append(messages.attribute(kind, value))
     return messages.nested(_PROTOCOL_STATE, messages.nested(_TCP_STATE, b"".join(parts)))
+
+
+def _tcp_parts(data: bytes) -> bytes:
+    return dict(messages.attributes_in(data)).get(_TCP_STATE, b"")
 
 
 def _connection(parts: dict[int, bytes]) -> Connection | None:

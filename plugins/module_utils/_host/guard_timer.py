@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni import guard_tables
-from ansible_collections.podnet.cni.plugins.module_utils._host import route_guard
+from ansible_collections.podnet.cni.plugins.module_utils._host import masquerade_guard, route_guard
 from ansible_collections.podnet.cni.plugins.module_utils._host.way_back import WayBack
 
 UNIT = "podnet-route-guard"
@@ -37,7 +37,9 @@ done
 for priority in {old} {new}; do
   while ip -4 rule del priority "$priority" 2>/dev/null; do :; done
 done
-nft delete table ip {nft_table} 2>/dev/null
+for table in {nft_tables}; do
+  nft delete table ip "$table" 2>/dev/null
+done
 for table in {old} {new}; do
   ip -4 route flush table "$table" 2>/dev/null
 done
@@ -54,7 +56,8 @@ def script_text(folder: Path) -> str:
         tries=TRIES,
         old=guard_tables.OLD,
         new=guard_tables.NEW,
-        nft_table=route_guard.NFT_TABLE,
+        # Connections that the latter's rules have begun go on without them.
+        nft_tables=f"{route_guard.NFT_TABLE} {masquerade_guard.NAME}",
         log=shlex.quote(str(folder / LOG)),
         script=shlex.quote(str(folder / SCRIPT)),
     )

@@ -5,8 +5,8 @@
 
 Two tables, each behind a rule that comes before the table C(main): the first one keeps the present way, the second one has a new way that is
 not in C(main) yet. The first rule passes over packets with a mark. Marked are connections that begin after the marking was turned on, so that
-those that were there keep their way until they end: the kernel ends a masqueraded connection when the interface that it goes out of changes
-(nf_nat_oif_changed in torvalds/linux:net/netfilter/nf_nat_core.c). Neither Felix nor BIRD looks at tables other than C(main).
+those that were there keep their way, which is one that is known to work, until the new way has proved itself with new ones. Neither Felix nor
+BIRD looks at tables other than C(main).
 """
 
 from __future__ import annotations

@@ -38,21 +38,24 @@ def _flip(plan: Record) -> Step:
 
 def _middle(plan: Record) -> list[Step]:
     batches = count(len(plan["batches"]), "batch", "batches")
-    keep = step("keep", "On every node, copy the present ways into a table of its own that comes first; a timer takes it away if nobody does")
-    drain = step("drain", "Let connections that were there end on the way that they have, at most podnet_drain_seconds", True)
+    free = ", let no connection depend on its interface" if plan["keeps"] != "same" else ""
+    keep = step(
+        "keep", f"On every node, copy the present ways into a table of its own that comes first{free}; a timer takes that away if nobody does"
+    )
     give = step("give", "Take the tables away: Calico's own routes lead all packets")
     if plan["keeps"] == "old":
         prove = step("prove", "Prove the new way between free addresses of all nodes; else go back")
         split = step("split", f"Let new connections take the new way, node by node in {batches}, with a gate after each")
-        return [keep, _flip(plan), prove, split, drain, give]
+        return [keep, _flip(plan), prove, split, give]
     if plan["keeps"] == "new":
         before = [step("prove", "Prove the new way between free addresses of all nodes, by a table of their own")] if plan["prove_before"] else []
         split = step("split", f"Let new connections go natively, node by node in {batches}, with a gate after each; then all of them")
+        drain = step("drain", "Let connections of the nodes' own programs from the tunnel's address end, at most podnet_drain_seconds", True)
         return [*before, keep, split, drain, _flip(plan), give]
     if plan["keeps"] == "same":
         return [keep, step("leave", f"Remove {_left(plan)}; wait until every node has all routes again", True), give]
     if plan["keeps"] == "left":
-        return [step("settle", "Wait until every node has all routes of the mode"), drain, give]
+        return [step("settle", "Wait until every node has all routes of the mode"), give]
     return []
 
 

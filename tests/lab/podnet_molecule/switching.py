@@ -1,10 +1,13 @@
 # Copyright: (c) 2026, the podnet.cni authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One mode of routing after the other on a cluster that is on Calico, each followed by a run that has nothing to do."""
+"""On a cluster that is on Calico: a switch to another mode of routing that cannot succeed, then one mode after the other, each followed by a run
+that has nothing to do.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import time
@@ -21,8 +24,14 @@ MODES = ("vxlan", "cross_subnet", "bgp")
 """A way over routers comes first, that of the migration."""
 CALICO = "/apis/crd.projectcalico.org/v1"
 TUNNEL_ANNOTATION = "projectcalico.org/IPv4VXLANTunnelAddr"
-TIMES = {"podnet_settle_seconds": 240, "podnet_watchdog_seconds": 900, "podnet_drain_seconds": 30, "podnet_fabric_timeout": 120}
+TIMES = {"podnet_settle_seconds": 240, "podnet_watchdog_seconds": 900, "podnet_fabric_timeout": 120}
 """The lab is a small machine under load."""
+BLOCKED = """\
+table inet lab_blocked {
+  chain in { type filter hook input priority -300; udp dport 4789 drop; }
+}
+"""
+"""Packets of Calico's tunnel do not arrive."""
 
 
 def of_node(lab: Lab, name: str) -> Record:
@@ -58,19 +67,31 @@ def seen(lab: Lab, api: ClusterApi) -> Record:
     }
 
 
+@contextlib.contextmanager
+def without_tunnel(lab: Lab, name: str) -> t.Iterator[None]:
+    """A node that nobody reaches through Calico's tunnel."""
+    lab.run_in(name, ["nft", "--file", "-"], stdin=BLOCKED)
+    try:
+        yield
+    finally:
+        lab.run_in(name, ["nft", "delete", "table", "inet", "lab_blocked"])
+
+
 def switch_modes(lab: Lab) -> None:
     """Carry it out, and keep what happened for the tests."""
     record: Record = {}
+
+    def variables(mode: str) -> dict[str, t.Any]:
+        return {**CONSENT, **TIMES, "podnet_calico_routing": mode, "podnet_kubeconfig": str(account.path(lab))}
+
     with lab.api() as api:
         record["before"] = seen(lab, api)
+        with without_tunnel(lab, lab.nodes[-1].name):
+            given = {**variables(MODES[0]), "podnet_fabric_timeout": 20}
+            record["stopped"] = dataclasses.asdict(playbook.run(lab.inventory, given, playbook=playbook.SWITCH))
+        record["after_stopped"] = seen(lab, api)
         for mode in MODES:
-            given: dict[str, t.Any] = {
-                **CONSENT,
-                **TIMES,
-                "podnet_allow_untried": True,
-                "podnet_calico_routing": mode,
-                "podnet_kubeconfig": str(account.path(lab)),
-            }
+            given = variables(mode)
             began = time.time()
             outcome = playbook.run(lab.inventory, given, playbook=playbook.SWITCH)
             record[mode] = dataclasses.asdict(outcome)

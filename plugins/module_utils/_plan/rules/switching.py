@@ -20,7 +20,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.words import coun
 VARIABLE = "podnet_calico_routing"
 STRICT = 1
 _PAGE = "podnet.cni:docs/switch_routing.md"
-_MASQUERADE = "torvalds/linux:net/netfilter/nf_nat_core.c"
 _FELIX = "projectcalico/calico:felix/dataplane/linux/int_dataplane.go"
 _ANNOUNCED = ("serviceClusterIPs", "serviceExternalIPs", "serviceLoadBalancerIPs", "prefixAdvertisements")
 
@@ -260,18 +259,17 @@ def no_nftables(situation: Switch) -> t.Iterator[Finding]:
 
 
 def long_connections(situation: Switch) -> t.Iterator[Finding]:
-    """Connections that end when the interface changes that they go out of."""
-    if _changes(situation) and situation.now and (situation.now.tunnel or situation.mode.tunnel):
+    """Connections that end with the tunnel."""
+    if _changes(situation) and situation.now and situation.now.tunnel and not situation.mode.tunnel:
         yield Finding(
             "switch-long-connections",
             WARNING,
             "cluster",
-            "Connections of nodes, and through NodePorts, to pods of other nodes are masqueraded.",
-            "The kernel ends a masqueraded connection when the interface changes that it goes out of. Those that are there keep the old way for "
-            "podnet_drain_seconds, while new ones take the new one; what is older then is cut, and has to be opened anew. Connections between pods "
-            "go on.",
+            "Programs on the nodes themselves that connect to addresses of pods, not to a Service, do so from the tunnel's address.",
+            "That address goes with the tunnel, and with it what still comes from it. Such connections keep the tunnel for podnet_drain_seconds, "
+            "while new ones go natively; what is older then ends, and has to be opened anew. All others go on.",
             "Set podnet_drain_seconds to the longest time that such a connection may last.",
-            _MASQUERADE,
+            "torvalds/linux:net/ipv4/route.c",
         )
 
 
@@ -331,21 +329,7 @@ def mtu_grows(situation: Switch) -> t.Iterator[Finding]:
         )
 
 
-def untried(situation: Switch) -> t.Iterator[Finding]:
-    """A playbook whose scenario has not passed in the lab."""
-    yield Finding(
-        "setting-untried",
-        WARNING if situation.settings.allow_untried else BLOCKER,
-        "switch_routing",
-        f"To be led by {situation.settings.routing}.",
-        "It has led a cluster under load from each of three modes to the next in the lab, but connections failed on the way.",
-        "Leave it as it is; or try it on a cluster that may be lost, with podnet_allow_untried=true.",
-        "podnet.cni:docs/results.md",
-    )
-
-
 RULES = (
-    untried,
     not_on_calico,
     unknown_mode,
     other_data_plane,

@@ -50,7 +50,8 @@ def test_it_takes_everything_away_once_main_has_the_routes(node):
     assert said.endswith("without a route: none\n")
     assert sum("main exact" in call for call in calls) == 1
     order = [
-        next(i for i, call in enumerate(calls) if words in call) for words in ("rule del", "nft delete table ip podnet_route_guard", "route flush")
+        next(i for i, call in enumerate(calls) if words in call)
+        for words in ("rule del", "nft delete table ip podnet_route_guard", "nft delete table ip podnet-masquerade", "route flush")
     ]
     assert order == sorted(order)
 

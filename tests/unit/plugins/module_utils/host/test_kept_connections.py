@@ -1,48 +1,77 @@
 # Copyright: (c) 2026, the podnet.cni authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""Connections of the real kernel that end with the tunnel, as route_guard counts them."""
 
 from __future__ import annotations
 
+import socket
+
 import pytest
-from ansible_collections.podnet.cni.plugins.module_utils._host import kept_connections
+from ansible_collections.podnet.cni.plugins.module_utils._host import connections
+from ansible_collections.podnet.cni.plugins.module_utils._host import netlink_messages as messages
+from ansible_collections.podnet.cni.tests.unit.fakes import two_links
+from ansible_collections.podnet.cni.tests.unit.fakes.node import node  # noqa: F401  # pylint: disable=unused-import
+from ansible_collections.podnet.cni.tests.unit.fakes.two_links import CLIENT, POD, SERVICE
 
-BLOCKS = ["10.244.2.0/26"]
-MASQUERADED = "src=172.30.1.11 dst=10.96.0.1 sport=4 dport=80 src=10.244.2.7 dst=172.30.1.11 sport=80 dport=9"
-OF_A_POD = "src=10.244.1.5 dst=10.96.0.1 sport=4 dport=80 src=10.244.2.7 dst=10.244.1.5 sport=80 dport=4"
-
-
-def line(fields, state="ESTABLISHED", mark=0, protocol="tcp"):
-    return f"ipv4     2 {protocol}      6 431999 {state} {fields} [ASSURED] mark={mark} zone=0 use=2"
-
-
-def found(*lines, own=()):
-    return kept_connections.parse("\n".join(lines), 0x400, BLOCKS, own)
-
-
-@pytest.mark.parametrize(("before", "after"), [("dst=172.30.1.11", "dst=10.244.1.0"), ("dport=9", "dport=4711")])
-def test_a_masquerade_shows_by_another_address_or_port(before, after):
-    assert found(line(MASQUERADED.replace(before, after))) == [("172.30.1.11", "10.244.2.7")]
+needs_root_netns = pytest.mark.needs_root_netns
+TUNNEL = "10.244.0.9"
+NAT = f"""\
+table ip test {{
+  chain own {{ type nat hook output priority -100; ip daddr {SERVICE} dnat to {POD}; }}
+  chain out {{ type nat hook postrouting priority 100; ip daddr {POD} ip saddr != {TUNNEL} masquerade; }}
+}}
+"""
 
 
-def test_a_masquerade_that_does_not_show_is_counted_by_who_began():
-    same = MASQUERADED.replace("dport=9", "dport=4")
-    assert found(line(same)) == []
-    assert found(line(same), own=["172.30.1.11"]) == [("172.30.1.11", "10.244.2.7")]
+@pytest.fixture
+def place(node):  # noqa: F811
+    made = two_links.Place(node)
+    try:
+        made.build(NAT)
+        node.ip(f"link add vxlan.calico type bridge\naddress add {TUNNEL}/32 dev vxlan.calico\nlink set vxlan.calico up\n")
+        made.within(made.pod, f"route add {TUNNEL}/32 via 10.1.0.1\n")
+        node.options = {"state_dir": str(node.folder)}
+        yield made
+    finally:
+        made.remove()
 
 
-def test_a_pods_own_connection_does_not_mind():
-    assert found(line(OF_A_POD)) == []
+@needs_root_netns
+def test_only_those_of_the_node_from_the_tunnels_address_are_counted(place):
+    def guard(state, **options):
+        results = place.base.module("route_guard", state=state, watchdog_seconds=0, **options)
+        return results["connections"], results["pods"]
+
+    assert guard("kept", network="10.244.0.0/16") == (0, [])
+    clients = [place.start(place.base.name, CLIENT, *words) for words in ((POD, TUNNEL), (POD, "10.1.0.1"), (SERVICE,))]
+    assert [place.talk(client, "before") for client in clients] == ["before"] * 3
+    assert guard("split") == (1, [POD])
+    later = place.start(place.base.name, CLIENT, POD, TUNNEL)
+    assert place.talk(later, "marked") == "marked"
+    assert guard("split") == (1, [POD])
+    clients[0].kill()
+    clients[0].wait()
+    assert guard("split") == (0, [])
 
 
-@pytest.mark.parametrize("changes", [{"state": "TIME_WAIT"}, {"mark": 1024}, {"mark": 0x4400}, {"protocol": "udp"}])
-def test_what_has_ended_or_has_the_new_way_is_not_counted(changes):
-    assert found(line(MASQUERADED, **changes), own=["172.30.1.11"]) == []
+@needs_root_netns
+def test_pods_that_the_copy_does_not_lead_to_are_not_counted(place):
+    place.base.ip(f"route replace {POD}/32 dev a0\n")
+    place.within(place.pod, "address add 10.244.1.5/32 dev a1\n")
+    client = place.start(place.base.name, CLIENT, POD, TUNNEL)
+    assert place.talk(client, "before") == "before"
+    assert place.base.module("route_guard", state="kept", network="10.244.0.0/16", watchdog_seconds=0)["connections"] == 0
 
 
-def test_pods_of_other_blocks_are_not_counted():
-    assert found(line(MASQUERADED.replace("10.244.2.7", "10.244.9.7")), own=["172.30.1.11"]) == []
+@pytest.mark.parametrize(("protocol", "state", "is_open"), [(6, 1, True), (6, 2, True), (6, 3, True), (6, 4, False), (6, 7, False), (17, 3, False)])
+def test_what_has_ended_is_not_open(protocol, state, is_open):
+    told = messages.nested(4, messages.nested(1, messages.attribute(1, bytes([state]))))
+    ways = connections.Tuple(*[connections.ipaddress.IPv4Address(POD)] * 2, protocol, 1, 2)
+    found = connections.Connection(ways, ways, dict(messages.attributes_in(told)))
+    assert (found.is_open, found.mark) == (is_open, 0)
 
 
-def test_lines_of_another_form_are_passed_over():
-    assert found("", "ipv6 10 tcp 6 1 ESTABLISHED", "ipv4 2 tcp 6 99 ESTABLISHED src=1.1.1.1 [UNREPLIED]") == []
+def test_a_mark_is_read_as_the_kernel_tells_it():
+    ways = connections.Tuple(*[connections.ipaddress.IPv4Address(POD)] * 2, socket.IPPROTO_TCP, 1, 2)
+    assert connections.Connection(ways, ways, {8: b"\0\0\x44\0"}).mark == 0x4400

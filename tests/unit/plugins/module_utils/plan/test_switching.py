@@ -52,7 +52,7 @@ def test_nothing_to_do_in_the_wanted_mode(name):
 def test_to_a_tunnel_the_old_way_is_kept_until_new_connections_are_proved():
     plan = plan_of(calico_lab("bgp", "vxlan"))
     assert (plan["keeps"], plan["prove_before"], plan["start_bird"], plan["stop_bird"]) == ("old", False, False, True)
-    assert step_ids(plan) == ["keep", "flip", "prove", "split", "drain", "give", "leave", "no-bird"]
+    assert step_ids(plan) == ["keep", "flip", "prove", "split", "give", "leave", "no-bird"]
     assert plan["peers_leaving"] == ["tor-a"]
     assert plan["cost"] == {"inside": 50, "between": 50}
 
@@ -68,7 +68,7 @@ def test_from_a_tunnel_the_new_way_is_taken_before_the_tunnel_goes():
 def test_between_two_tunnels_bgp_is_left_alone():
     plan = plan_of(calico_lab("vxlan", "cross_subnet"))
     assert (plan["keeps"], plan["start_bird"], plan["stop_bird"], plan["peers_leaving"]) == ("old", False, False, [])
-    assert step_ids(plan) == ["keep", "flip", "prove", "split", "drain", "give"]
+    assert step_ids(plan) == ["keep", "flip", "prove", "split", "give"]
     assert plan["cost"] == {"inside": -50, "between": 0}
 
 
@@ -85,7 +85,7 @@ def test_what_a_run_has_left_is_cleared_up():
     lab = calico_lab("vxlan", "vxlan")
     lab.nodes["n2"]["routes"].append(route("10.244.0.0/26", "172.30.2.1", "boot", table="27127"))
     plan = plan_of(lab)
-    assert (plan["keeps"], plan["work"], step_ids(plan)) == ("left", True, ["settle", "drain", "give"])
+    assert (plan["keeps"], plan["work"], step_ids(plan)) == ("left", True, ["settle", "give"])
     assert [node["guarded"] for node in plan["nodes"]] == ["", "old", ""]
 
 
@@ -119,12 +119,10 @@ def test_a_probe_takes_no_address_of_a_pod():
     assert plan_of(lab)["nodes"][0]["probe_address"] == "10.244.0.62"
 
 
-def test_the_playbook_is_refused_until_the_lab_has_proved_it():
-    lab = calico_lab("vxlan", "bgp")
-    lab.settings["allow_untried"] = False
-    plan = plan_of(lab)
-    assert ids(plan) == ["setting-untried"]
-    assert "switch_routing" in next(finding["subject"] for finding in plan["findings"] if finding["id"] == "setting-untried")
+@pytest.mark.parametrize(("mode", "wanted", "told"), [("vxlan", "bgp", True), ("bgp", "vxlan", False), ("vxlan", "cross_subnet", False)])
+def test_connections_that_end_with_the_tunnel_are_told_before(mode, wanted, told):
+    plan = plan_of(calico_lab(mode, wanted))
+    assert ("switch-long-connections" in {finding["id"] for finding in plan["findings"]}) is told
 
 
 def refused_flannel(lab):
