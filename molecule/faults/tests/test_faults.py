@@ -49,6 +49,13 @@ def test_every_node_is_wholly_on_one_side_in_the_end(records: dict[str, Record],
 
 
 @EVERY
+def test_requests_failed_only_where_the_fault_itself_takes_them(records: dict[str, Record], name: str) -> None:
+    requests = records[name]["requests"]
+    assert requests["requests"] > 0
+    assert FAULTS[name].loses or requests["failed"] == requests["machine_off"], requests
+
+
+@EVERY
 def test_no_address_was_given_twice(records: dict[str, Record], name: str) -> None:
     addresses = records[name]["addresses"]
     assert addresses["samples"] > 0

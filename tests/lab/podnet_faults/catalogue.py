@@ -63,6 +63,8 @@ class Fault:
     """The inventory of the disturbed run does not have the last node."""
     ends_probers: bool = False
     """A machine ends, and its prober with it; they are started again afterwards."""
+    loses: bool = False
+    """Whether requests fail, for the reason that C(expected) gives; those from and to a machine that is off are not meant."""
 
 
 AGAIN = "Run the same playbook again."
@@ -294,8 +296,10 @@ FAULTS: tuple[Fault, ...] = (
         when=Scene.switched,
         inject=actions.reboot,
         how="The container is killed, its network namespace is made anew, and it is started again, which takes some seconds.",
-        expected="The run waits and passes; the node's timer did not survive, and Calico's configuration stays the active one.",
+        expected="The run waits and passes; the node's timer did not survive, and Calico's configuration stays the active one. Requests to the "
+        "node's pods fail until it is back.",
         go_on="Nothing to do; were the node away for longer, the run would stop, and the next one would finish it.",
+        loses=True,
         ends_probers=True,
     ),
     Fault(
@@ -396,6 +400,7 @@ FAULTS: tuple[Fault, ...] = (
         says=("calico-node is not Ready there", "run the same playbook again"),
         variables=QUICK,
         start="two",
+        loses=True,
     ),
     Fault(
         id="api-away",
@@ -460,6 +465,7 @@ FAULTS: tuple[Fault, ...] = (
         hold=15.0,
         start="two",
         variables={"podnet_serial": "1", "podnet_settle_seconds": 90},
+        loses=True,
     ),
     Fault(
         id="zone-withdrawn",
@@ -475,6 +481,7 @@ FAULTS: tuple[Fault, ...] = (
         code=2,
         says=("block-route-missing", "run the same playbook again"),
         variables=QUICK,
+        loses=True,
     ),
     Fault(
         id="budget-allows-nothing",
@@ -556,6 +563,7 @@ FAULTS: tuple[Fault, ...] = (
         says=("gate-node-gone", "node n3"),
         start="two",
         ends_probers=True,
+        loses=True,
     ),
 )
 """What the scenario injects: each has ended in the lab as it is expected to."""

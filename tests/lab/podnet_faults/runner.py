@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import os
 import re
@@ -222,6 +223,7 @@ class Runner:
             "failed": len(failures),
             "first_moments": sum(1 for failure in failures if failure.get("warmup")),
             "machine_off": sum(1 for failure in failures if failure["id"] in off or str(failure["target"]).partition(":")[0] in off),
+            "errors": dict(collections.Counter(f"{failure['kind']}: {failure['error']}" for failure in failures)),
         }
 
 
