@@ -63,6 +63,8 @@ class Fault:
     """The inventory of the disturbed run does not have the last node."""
     ends_probers: bool = False
     """A machine ends, and its prober with it; they are started again afterwards."""
+    goes_back: bool = False
+    """What follows is the way back of all nodes, instead of the migration."""
     loses: bool = False
     """Whether requests fail, for the reason that C(expected) gives; those from and to a machine that is off are not meant."""
 
@@ -145,6 +147,31 @@ FAULTS: tuple[Fault, ...] = (
         playbook=playbook.ROLLBACK,
         start="calico",
         variables=RETURN,
+    ),
+    Fault(
+        id="killed-switched-back",
+        title="Controller killed, then the way back",
+        point=SWITCHED,
+        when=Scene.switched,
+        inject=actions.kill_controller,
+        how="SIGKILL for ansible-playbook and all of its processes.",
+        expected="rollback_to_flannel takes the lock over at once, brings this node and all others back, and removes Calico.",
+        go_on="Run rollback_to_flannel, or the same playbook again.",
+        code=-9,
+        goes_back=True,
+    ),
+    Fault(
+        id="killed-removing-calico",
+        title="Controller killed",
+        point="while Calico is removed on the way back",
+        when=Scene.calico_gone,
+        inject=actions.kill_controller,
+        how="SIGKILL for ansible-playbook once calico-node's DaemonSet is gone, after rollback_to_flannel has brought all nodes back.",
+        expected="The next run removes the rest.",
+        go_on=AGAIN,
+        code=-9,
+        playbook=playbook.ROLLBACK,
+        goes_back=True,
     ),
     replug_killed(
         "prepared",

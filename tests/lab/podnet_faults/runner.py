@@ -141,17 +141,24 @@ class Runner:
             self.disturb(fault, scene, variables, record)
             record["going_on"] = None
             if fault.code:
-                more = playbook.run(self.lab.inventory, again)
+                more = self.go_on(fault, again)
                 record["going_on"] = {"code": more.code, "said": last_message(more.output) if more.code else ""}
                 (results.folder() / f"{fault.id}-again.log").write_text(more.output, encoding="utf-8")
             record["end"] = {"nodes": self.where(), "locked": breaking.state(self.lab, self.api)["locked"]}
-            record["ipam"] = self.ipam_problems()
+            if self.api.get_or_none(CALICO_NODE) is not None:
+                record["ipam"] = self.ipam_problems()
         record["addresses"] = watch.as_dict()
         record["requests"] = self.requests(begin, time.time(), scene.memory.get("off", ()))
         record["seconds_in_all"] = round(time.time() - begin)
         if fault.ends_probers:
             ProberControl(self.lab).start(interval_ms=INTERVAL_MS)
         return record
+
+    def go_on(self, fault: Fault, again: Record) -> playbook.Outcome:
+        """What a user runs afterwards."""
+        if not fault.goes_back:
+            return playbook.run(self.lab.inventory, again)
+        return playbook.run(self.lab.inventory, {"podnet_confirm": True, **fault.always}, playbook=playbook.ROLLBACK)
 
     def ipam_problems(self) -> str:
         """What C(calicoctl ipam check) finds wrong, empty when nothing."""

@@ -91,6 +91,10 @@ class Scene:
         """All nodes are on Calico; the run looks whether Flannel's device is quiet."""
         return "Wait while nothing should be sent" in self.output()
 
+    def calico_gone(self) -> bool:
+        """The DaemonSet of calico-node is not there any more."""
+        return self.api.get_or_none(CALICO_NODE) is None
+
     def flannel_gone(self) -> bool:
         """The DaemonSet of Flannel is not there any more."""
         return self.api.get_or_none(FLANNEL) is None

@@ -80,7 +80,7 @@ def happened(record: t.Mapping[str, t.Any]) -> str:
 
 
 def ipam(record: t.Mapping[str, t.Any]) -> str:
-    """What C(calicoctl ipam check) said at the end; the first faults were run without it."""
+    """What C(calicoctl ipam check) said at the end. The first faults were run without it, and it has nothing to say without Calico."""
     if "ipam" not in record:
         return ""
     return f"; IPAM: {record['ipam']}" if record["ipam"] else "; `calicoctl ipam check`: 0 problems"
