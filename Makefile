@@ -21,7 +21,7 @@ test: ## Run all checks: lint, sanity, unit, molecule
 test-faults: ## Run the scenarios that are too long for every run: rollback, faults
 	@$(TOOL).launch tooling.molecule $(LONG)
 
-test-routing: ## Run those of other ways of routing and between them, route reflectors, eBGP (about 50 minutes)
+test-routing: ## Run those of other ways of routing and between them, route reflectors, eBGP (about an hour)
 	@$(TOOL).launch tooling.molecule $(ROUTING)
 
 test-vm: ## Try the kernel playbooks on a virtual machine, for an hour (VM_ARGS="--help")

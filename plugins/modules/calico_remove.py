@@ -285,7 +285,7 @@ class Remover:
         """Refuse when a pod of another node could only be reached with Calico's routes."""
         if not reading.networks:
             raise Refused("Flannel's subnet.env is not on this node, so that flanneld does not run here; install Flannel first")
-        carried = [route for route in self.foreign(reading.routes) if route["protocol"] in ("bird", calico_traces.FELIX)]
+        carried = [route for route in self.foreign(reading.routes) if calico_traces.is_carried(route)]
         left = calico_traces.uncovered(carried, detours, reading.networks)
         if left:
             raise Refused(

@@ -44,8 +44,9 @@ options:
         pods that are gone. It fails when the timer was quicker.
       - V(flannel) makes Flannel's configuration the active one again, also after V(committed), as long as Flannel is installed. Addresses of
         Calico's running pods are kept from Flannel.
-      - V(absent) removes what this module leaves behind once Calico is there to stay. These are guard routes, settings of O(bridge), helper
-        files, O(source), and a name of its own for Calico's configuration.
+      - V(absent) removes what this module leaves behind once Calico is there to stay, or is gone. These are guard routes, settings of
+        O(bridge), helper files, O(source), a name of its own for Calico's configuration, and what keeps O(tunnel_address) from Flannel, unless
+        the tunnel is still there.
     type: str
     choices: [prepared, calico, committed, flannel, absent]
     required: true
@@ -67,7 +68,8 @@ options:
     default: false
   tunnel_address:
     description:
-      - With O(state=prepared), an address that is for Calico's tunnel, which is kept from Flannel as long as Flannel is there.
+      - With O(state=prepared), an address that is for Calico's tunnel, which is kept from Flannel as long as Flannel is there, or
+        until O(state=absent) finds the tunnel gone.
       - It fails when a pod has it.
     type: str
   source:
@@ -201,7 +203,7 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, host_local, switch
+from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_fabric, config_files, host_local, switch
 from ansible_collections.podnet.cni.plugins.module_utils._host import (
     attachments,
     bridge,
@@ -557,6 +559,13 @@ class Switch:
         if leases.reserved(self.lease_folder()):
             self.change("release addresses that were kept from Flannel", lambda: leases.reserve(self.lease_folder(), []))
 
+    def release_tunnel_address(self) -> None:
+        """Let Flannel have the address of a tunnel that is gone."""
+        folder = self.lease_folder()
+        kept = leases.reserved(folder, host_local.TUNNEL)
+        if kept and not any(link["ifname"] == calico_fabric.TUNNEL for link in iproute.read_links()):
+            self.change(f"let Flannel have {', '.join(kept)} of Calico's tunnel", lambda: leases.release(folder, kept))
+
     def release_gone_pods(self, cni: str, interfaces: t.Collection[str]) -> None:
         """Release what a CNI's plugins hold for pods that ended after the switch; what cannot be released is no reason to go back."""
         for path in attachments.find_gone(self.places, interfaces, cni):
@@ -614,6 +623,7 @@ class Switch:
         for path in helpers:
             self.change(f"remove {path}", functools.partial(files.remove, path))
         self.release_kept_addresses()
+        self.release_tunnel_address()
         if not self.check_mode:
             files.remove_if_empty(self.folder)
         if move and self.active:

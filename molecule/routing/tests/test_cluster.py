@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import re
 
 from podnet_demo import leftovers
@@ -15,10 +14,11 @@ from podnet_demo.calico_state import calico_addresses, has_pod_address
 from podnet_lab import router, workloads
 from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.lab import Lab
+from podnet_molecule import results
 
 CALICO = "/apis/crd.projectcalico.org/v1"
 JOURNAL = "/api/v1/namespaces/kube-system/configmaps/podnet-cni-migration"
-MODE = os.environ["MOLECULE_SCENARIO_NAME"].removeprefix("routing_")
+MODE = results.mode()
 VXLAN_MODE = {"cross_subnet": "CrossSubnet", "vxlan": "Always", "bgp_mesh": "Never"}
 TUNNEL = "projectcalico.org/IPv4VXLANTunnelAddr"
 

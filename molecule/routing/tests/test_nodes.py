@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import typing as t
 
 import pytest
 from podnet_demo.leftovers import NODE_CHECKS, Check
 from podnet_lab.lab import Lab
+from podnet_molecule import results
 from testinfra.host import Host
 
 testinfra_hosts = ["ansible://kube_node"]
 CNI = "/etc/cni/net.d"
 GUARD_METRIC = 27127
-MODE = os.environ["MOLECULE_SCENARIO_NAME"].removeprefix("routing_")
+MODE = results.mode()
 POD_MTU = {"cross_subnet": 1450, "vxlan": 1450, "bgp_mesh": 1500}
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import typing as t
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from podnet_lab.cluster_api import ClusterApi
 from podnet_lab.lab import Lab
 from podnet_molecule import results
 
-MODE = os.environ["MOLECULE_SCENARIO_NAME"].removeprefix("routing_")
+MODE = results.mode()
 PAYLOAD = 777
 PLAIN = PAYLOAD + 8 + 20 + 14
 """UDP, IPv4 and Ethernet."""

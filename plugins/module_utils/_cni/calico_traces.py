@@ -90,6 +90,11 @@ def longer(detours: t.Iterable[Detour], prefix_length: int) -> list[Detour]:
     return found
 
 
+def is_carried(route: Record) -> bool:
+    """Whether a route is BIRD's or Felix's. Through its tunnel Felix makes them with a protocol that others use as well."""
+    return route["protocol"] in ("bird", FELIX) or route["device"] in TUNNELS
+
+
 def uncovered(routes: t.Iterable[Record], detours: t.Collection[Detour], networks: t.Iterable[str]) -> list[str]:
     """Destinations of BIRD's and Felix's routes to other nodes' pods that no route of Flannel's leads to."""
     known = [ipaddress.ip_network(detour.destination) for detour in detours]

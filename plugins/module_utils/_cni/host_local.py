@@ -19,7 +19,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni import config_file
 RESERVED_BY_US = "podnet-calico-pod"
 """Container id in the files by which host-local learns of addresses that pods of Calico have."""
 TUNNEL = "podnet-calico-tunnel"
-"""The same for the address of Calico's tunnel, which stays as long as Flannel does."""
+"""The same for the address of Calico's tunnel, which stays as long as Flannel and the tunnel do."""
 OURS = (RESERVED_BY_US, TUNNEL)
 
 

@@ -12,10 +12,10 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni import host_local
 from ansible_collections.podnet.cni.plugins.module_utils._host import files
 
 
-def reserved(folder: Path) -> list[str]:
-    """Addresses that we keep from a network."""
+def reserved(folder: Path, owner: str = host_local.RESERVED_BY_US) -> list[str]:
+    """Addresses that we keep from a network for an C(owner)."""
     parsed = (host_local.parse_lease(name, files.read_text(folder / name) or "") for name in files.names(folder))
-    return [lease["address"] for lease in parsed if lease and lease["container_id"] == host_local.RESERVED_BY_US]
+    return [lease["address"] for lease in parsed if lease and lease["container_id"] == owner]
 
 
 def owner_of(folder: Path, address: str) -> str | None:
@@ -35,6 +35,12 @@ def take(folder: Path, address: str, owner: str) -> bool:
     return True
 
 
+def release(folder: Path, addresses: t.Iterable[str]) -> None:
+    """Let a network have addresses again."""
+    for address in addresses:
+        files.remove(folder / address)
+
+
 def differs(folder: Path, addresses: t.Collection[str]) -> bool:
     """Whether keeping exactly these addresses from a network would change anything."""
     return bool(_missing(folder, addresses) or _surplus(folder, addresses))
@@ -44,8 +50,7 @@ def reserve(folder: Path, addresses: t.Collection[str]) -> None:
     """Keep exactly these addresses from a network, beside those in use."""
     for address in _missing(folder, addresses):
         files.write_atomically(folder / address, f"{host_local.RESERVED_BY_US}\r\neth0".encode())
-    for address in _surplus(folder, addresses):
-        files.remove(folder / address)
+    release(folder, _surplus(folder, addresses))
 
 
 def _missing(folder: Path, addresses: t.Collection[str]) -> list[str]:

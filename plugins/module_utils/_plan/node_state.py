@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_manifest import BESIDE_NAME
-from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_traces import PROGRAMS, TUNNELS
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_traces import FELIX, PROGRAMS, TUNNELS
 from ansible_collections.podnet.cni.plugins.module_utils._cni.flannel_node import is_flannel_link
 
 Facts = t.Mapping[str, t.Any]
@@ -68,7 +68,7 @@ def traces_of_calico(node: Facts) -> list[str]:
     """What Calico has on a node, in words."""
     traces = [f"device {link['name']}" for link in node.get("links") or [] if link["name"] in TUNNELS]
     traces += [f"interface {interface['name']}" for interface in node.get("cali_interfaces") or []]
-    traces += [f"route {route['destination']}" for route in node.get("routes") or [] if route.get("protocol") == "bird"]
+    traces += [f"route {route['destination']}" for route in node.get("routes") or [] if route.get("protocol") in ("bird", FELIX)]
     traces += [f"CNI configuration {config['path']}" for config in node.get("cni_configs") or [] if config.get("cni") == CALICO]
     traces += [f"plugin {program['name']}" for program in node.get("cni_plugins") or [] if program["name"] in PROGRAMS]
     chains = [chain for chain in node.get("leftover_chains") or [] if chain.get("owner") == CALICO]

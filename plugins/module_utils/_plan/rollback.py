@@ -11,7 +11,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni.networks import is_inside
-from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, node_state, steps
+from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, modes, node_state, steps
 from ansible_collections.podnet.cni.plugins.module_utils._plan.plan import Record, order_of_moves, plan_common
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import ask
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, calico, going_back, host, nodes, pods
@@ -44,7 +44,6 @@ NOTHING_LEFT = (going_back.unknown_nodes, nodes.unknown_hosts)
 """Asked when all nodes are back and Calico stays, or is gone."""
 REMOVAL_RULES = (
     going_back.unknown_nodes,
-    going_back.routing_not_tried,
     going_back.flannel_not_ready,
     nodes.not_ready,
     nodes.missing_in_inventory,
@@ -64,6 +63,21 @@ class WayBack(Situation):
         """Nodes that were chosen and are not wholly on Flannel, or whose pods there cannot be reached."""
         chosen = self.settings.return_nodes
         return [node for node in self.cluster_nodes if (not chosen or node["name"] in chosen) and not self._is_back(node)]
+
+    @property
+    def mode(self) -> modes.Mode:
+        """How Calico that is there leads packets: nobody has to say it again, and what is said may be another one."""
+        return modes.mode_of(modes.present(self.calico, self.network) or self.settings.routing)
+
+    @property
+    def guards_connections(self) -> bool:
+        """Whether connections of nodes are to outlive a change of their interface.
+
+        Those with pods that move as they run; and with a tunnel those with pods on Flannel whose addresses are in the block of the tunnel's
+        address. It is never empty, so that it cannot be given back, and Felix leads packets to it until Calico is removed.
+        """
+        moves = bool(self.to_move)
+        return (moves and self.settings.replugs) or (self.mode.tunnel and (moves or self.removes_calico))
 
     def _is_back(self, node: Facts) -> bool:
         on_flannel = self.states[node["name"]] == node_state.FLANNEL
@@ -134,7 +148,13 @@ def plan_rollback(cluster: Facts, facts: t.Mapping[str, Facts], settings: Facts)
     return {
         **common,
         "nodes": [
-            {**node, "blocks": [block for block in node["blocks"] if block not in foreign], "misplaced": situation.misplaced.get(node["name"], [])}
+            {
+                **node,
+                "blocks": [block for block in node["blocks"] if block not in foreign],
+                "misplaced": situation.misplaced.get(node["name"], []),
+                # Nothing gives a tunnel its address any more that has none.
+                "tunnel": node["tunnel"] if node["tunnel"] and node["tunnel"]["present"] else None,
+            }
             for node in common["nodes"]
         ],
         "foreign_blocks": sorted(foreign),
@@ -142,6 +162,7 @@ def plan_rollback(cluster: Facts, facts: t.Mapping[str, Facts], settings: Facts)
         "work": bool(moving) or removing,
         "restore_flannel": situation.restores,
         "remove_calico": removing,
+        "guard_connections": situation.guards_connections,
         "remove_flannel": False,
         "peers": [],
         "phases_done": [],

@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("remove-calico-definitions", help="remove Calico's resource definitions, and all resources with them")
     commands.add_parser("break-twice", help="break a migration on purpose, twice, and run it to its end")
     commands.add_parser("there-and-back", help="move nodes to Calico, back to Flannel, and to Calico for good")
+    commands.add_parser("back-again", help="bring nodes that a scenario has moved back to Flannel, and remove Calico")
     commands.add_parser("replug-there-and-back", help="move nodes to Calico and back to Flannel while every pod goes on")
     commands.add_parser("switch-modes", help="switch a cluster on Calico to one mode of routing after the other")
     commands.add_parser("make-account", help="apply docs/examples/rbac.yml, and write a kubeconfig of its account")
@@ -74,6 +75,8 @@ def _run(lab: Lab, options: argparse.Namespace) -> None:
         restart_calico_node(lab, options.node)
     elif options.command == "there-and-back":
         returning.there_and_back(lab)
+    elif options.command == "back-again":
+        returning.back_again(lab)
     elif options.command == "replug-there-and-back":
         replugging.there_and_back(lab)
     elif options.command == "switch-modes":

@@ -42,6 +42,18 @@ done
 section nft
 nft --stateless list ruleset
 
+# But those that Felix makes for a moment, to exchange one for another.
+section ipsets
+ipset list -n | sed -e '/^cali[46]t/d'
+
+section folders
+for folder in /var/lib/calico /var/run/calico /var/run/nodeagent /var/log/calico; do
+  [ ! -e "$folder" ] || echo "$folder"
+done
+
+section addresses-kept-from-flannel
+grep -rls podnet-calico /var/lib/cni/networks || true
+
 section files
 for folder in /etc/cni /opt/cni /var/lib/cni /run/flannel /var/lib/podnet /etc/systemd/system /run/systemd/transient /etc/sysctl.d; do
   [ -e "$folder" ] || continue

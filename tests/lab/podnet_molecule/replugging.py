@@ -19,7 +19,7 @@ from podnet_lab.parts import build_programs
 
 from podnet_molecule import account, playbook, results, snapshot
 from podnet_molecule.breaking import CONSENT, JOURNAL, Record, node_records
-from podnet_molecule.returning import changes, seen
+from podnet_molecule.returning import changes, logs_that_stay, seen
 
 AS_THEY_RUN: dict[str, t.Any] = {**CONSENT, "podnet_pod_move": "replug"}
 HOST_PORT = 30181
@@ -94,7 +94,7 @@ def there_and_back(lab: Lab) -> None:
     ]
     before = snapshot.take(lab)
     with lab.api() as api:
-        record: Record = {"pods": pods(api)}
+        record: Record = {"pods": pods(api), "logs_that_stay": logs_that_stay(before)}
         held = holding(lab, api)
         try:
             for name, which, variables in steps:

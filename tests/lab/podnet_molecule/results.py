@@ -23,6 +23,11 @@ def lab_name() -> str:
     return os.environ["PODNET_LAB"]
 
 
+def mode() -> str:
+    """The way of routing that a scenario C(routing_*) is named after."""
+    return os.environ["MOLECULE_SCENARIO_NAME"].removeprefix("routing_")
+
+
 def cases_file() -> Path:
     """Records of module runs, one JSON object a line."""
     return folder() / "module-cases.jsonl"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """There and back again, twice: beside Flannel, so that nothing but a configuration changes, and after Flannel was removed, which is put back.
 
-At the end of each way the lab has to be as it was before anything.
+And back alone, from whatever way of routing a scenario has migrated to. At the end of each way the lab has to be as it was before anything.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from podnet_lab.lab import Lab
 
 from podnet_molecule import account, playbook, results, snapshot
 from podnet_molecule.breaking import CONSENT, UNANSWERED, Record, pods_on, state
+from podnet_molecule.switching import TUNNEL_ANNOTATION
+
+Step = tuple[str, str, dict[str, t.Any]]
+"""A name, a playbook, and its variables."""
 
 
 def addresses(api: ClusterApi) -> list[str]:
@@ -27,9 +31,16 @@ def addresses(api: ClusterApi) -> list[str]:
     return [pod["status"]["podIP"] for pod in pods if pod["status"].get("podIP") and not pod["spec"].get("hostNetwork")]
 
 
+def tunnels(api: ClusterApi) -> list[str]:
+    """Addresses of Calico's tunnels."""
+    annotations = [node["metadata"]["annotations"] for node in api.items("/api/v1/nodes")]
+    return [entry[TUNNEL_ANNOTATION] for entry in annotations if TUNNEL_ANNOTATION in entry]
+
+
 def seen(lab: Lab, api: ClusterApi) -> Record:
     """What is true between two runs."""
-    return {**state(lab, api), "pods": {node.name: pods_on(lab, node.name) for node in lab.nodes}, "addresses": addresses(api)}
+    pods = {node.name: pods_on(lab, node.name) for node in lab.nodes}
+    return {**state(lab, api), "pods": pods, "addresses": addresses(api), "tunnels": tunnels(api)}
 
 
 PASSING = re.compile(
@@ -59,22 +70,18 @@ def nameable(taken: snapshot.Snapshot) -> snapshot.Snapshot:
     return {section: sorted({re.sub(r" version .*", "", line) for line in lines}) for section, lines in taken.items()}
 
 
-def there_and_back(lab: Lab) -> None:
-    """Carry it out, and keep what happened for the tests."""
-    first, second, *_others = (node.name for node in lab.nodes)
-    steps: list[tuple[str, str, dict[str, t.Any]]] = [
-        ("moved", playbook.PLAYBOOK, {**CONSENT, "podnet_remove_flannel": False}),
-        ("unanswered", playbook.ROLLBACK, {**UNANSWERED, "podnet_return_nodes": [first]}),
-        ("one", playbook.ROLLBACK, {**CONSENT, "podnet_return_nodes": [second]}),
-        ("all", playbook.ROLLBACK, {**CONSENT, "podnet_keep_calico": True}),
-        ("again", playbook.ROLLBACK, {**CONSENT, "podnet_keep_calico": True}),
-        ("without_calico", playbook.ROLLBACK, CONSENT),
-        ("for_good", playbook.PLAYBOOK, CONSENT),
-        ("restored", playbook.ROLLBACK, CONSENT),
-        ("nothing", playbook.ROLLBACK, CONSENT),
-    ]
-    record: Record = {}
-    before = snapshot.take(lab)
+LOGS = "/var/log/calico"
+"""Stays, as docs/rollback_to_flannel.md says, and nothing else."""
+
+
+def logs_that_stay(before: snapshot.Snapshot) -> list[str]:
+    """The changes that there have to be when Calico is gone, on nodes that had none of its logs."""
+    return [f"{section}: + {LOGS}" for section, lines in sorted(before.items()) if section.endswith(" folders") and LOGS not in lines]
+
+
+def carry_out(lab: Lab, steps: t.Sequence[Step], before: snapshot.Snapshot, compared: t.Collection[str]) -> None:
+    """Run playbooks one after the other, and keep what happened for the tests; after C(compared) ones all is to be as it was before."""
+    record: Record = {"logs_that_stay": logs_that_stay(before)}
     with lab.api() as api:
         for name, which, variables in steps:
             given = {**variables, "podnet_kubeconfig": str(account.path(lab))}
@@ -83,6 +90,36 @@ def there_and_back(lab: Lab) -> None:
             record[f"time_{name}"] = [began, time.time()]
             account.make(lab)  # the rights in Flannel's namespace go with it
             record[f"after_{name}"] = seen(lab, api)
-            if name in ("without_calico", "restored"):
+            if name in compared:
                 record[f"after_{name}"]["changes"] = changes(before, snapshot.take(lab))
             (results.folder() / "returning.json").write_text(json.dumps(record, indent=2), encoding="utf-8")
+
+
+def there_and_back(lab: Lab) -> None:
+    """To Calico and back, twice."""
+    first, *others = (node.name for node in lab.nodes)
+    steps: list[Step] = [
+        ("moved", playbook.PLAYBOOK, {**CONSENT, "podnet_remove_flannel": False}),
+        ("unanswered", playbook.ROLLBACK, {**UNANSWERED, "podnet_return_nodes": [first]}),
+        ("some", playbook.ROLLBACK, {**CONSENT, "podnet_return_nodes": others}),
+        ("all", playbook.ROLLBACK, {**CONSENT, "podnet_keep_calico": True}),
+        ("again", playbook.ROLLBACK, {**CONSENT, "podnet_keep_calico": True}),
+        ("without_calico", playbook.ROLLBACK, CONSENT),
+        ("for_good", playbook.PLAYBOOK, CONSENT),
+        ("restored", playbook.ROLLBACK, CONSENT),
+        ("nothing", playbook.ROLLBACK, CONSENT),
+    ]
+    carry_out(lab, steps, snapshot.take(lab), ("without_calico", "restored"))
+
+
+BEFORE = "before.json"
+"""Snapshot of a lab before its migration, in the scenario's folder."""
+
+
+def back_again(lab: Lab) -> None:
+    """After a migration, one node back to Flannel, then all, so that Calico is removed. Nothing says how Calico leads packets."""
+    steps: list[Step] = [
+        ("one", playbook.ROLLBACK, {**CONSENT, "podnet_return_nodes": [lab.nodes[1].name]}),
+        ("all", playbook.ROLLBACK, CONSENT),
+    ]
+    carry_out(lab, steps, snapshot.load(results.folder() / BEFORE), ("all",))

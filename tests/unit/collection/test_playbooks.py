@@ -36,7 +36,7 @@ def values_of(data, key):
     return []
 
 
-@pytest.mark.parametrize(("name", "stages"), [("migrate_to_calico.yml", 4), ("rollback_to_flannel.yml", 5)])
+@pytest.mark.parametrize(("name", "stages"), [("migrate_to_calico.yml", 4), ("rollback_to_flannel.yml", 6)])
 def test_what_every_node_passes_is_counted_by_the_next_play(name, stages):
     plays = plays_of(name)
     judged = [(play, after) for play, after in zip(plays, plays[1:]) if ON_EVERY_NODE in play["hosts"] and not is_judged_elsewhere(play)]

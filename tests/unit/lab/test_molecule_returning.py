@@ -36,6 +36,10 @@ def after(section: str, *lines: str) -> list[str]:
         ("n1 iptables-nft-save", ":cali-FORWARD - [0:0]"),
         ("n1 nft", "\t\tcounter packets 1 jump cali-FORWARD"),
         ("n1 units", "podnet-cni-watchdog.timer loaded"),
+        ("n1 ipsets", "cali40all-ipam-pools"),
+        ("n1 folders", "/var/lib/calico"),
+        ("n1 folders", "/var/log/calico"),
+        ("n1 addresses-kept-from-flannel", "/var/lib/cni/networks/cbr0/10.244.1.253"),
     ],
 )
 def test_traces(section: str, line: str) -> None:
@@ -61,3 +65,9 @@ def test_what_is_another_after_restarts(section: str, line: str) -> None:
 
 def test_what_went_is_a_change_too() -> None:
     assert returning.changes(BEFORE, {**BEFORE, "n1 files": []}) == ["n1 files: - drwxr-xr-x 0 /opt/cni/bin"]
+
+
+def test_only_logs_stay_and_only_where_there_were_none() -> None:
+    before = {"n1 folders": [], "n2 folders": [returning.LOGS], "n1 ipsets": [], "cluster pods": []}
+    after = {**before, "n1 folders": [returning.LOGS]}
+    assert returning.changes(before, after) == returning.logs_that_stay(before) == ["n1 folders: + /var/log/calico"]

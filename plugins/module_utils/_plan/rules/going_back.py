@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan import modes, node_state
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import TUNNEL_ANNOTATION
+from ansible_collections.podnet.cni.plugins.module_utils._cni.networks import is_inside
+from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, node_state
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.flannel import daemonset_name
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.transit import nodes_with_flanneld
-from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject
+from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject, per_node
 
 _SOURCE = "podnet.cni:roles/return_node"
 CALICO_NAME = "10-calico.conflist"
@@ -80,21 +83,44 @@ def backup_differs(situation: Situation) -> t.Iterator[Finding]:
         )
 
 
-def routing_not_tried(situation: Situation) -> t.Iterator[Finding]:
-    """Calico routes in a mode that nobody has gone back from in the lab."""
-    there = modes.present(situation.calico, situation.network)
-    if situation.to_move and there and there != modes.DEFAULT:
+def tunnel_addresses(situation: Situation) -> t.Iterator[Finding]:
+    """Calico's tunnel on a node has an address that Flannel has, or gives to a pod."""
+    if not situation.to_move:
+        return
+    given = {node["name"]: (node.get("annotations") or {}).get(TUNNEL_ANNOTATION) for node in situation.cluster_nodes}
+    wrong = {
+        name: f"{address} ({reason})"
+        for name, address in given.items()
+        for reason in [_why_flannel_needs(situation, name, str(address)) if address else None]
+        if reason
+    }
+    if wrong:
         yield Finding(
-            "return-routing-not-tried",
+            "return-tunnel-address",
             BLOCKER,
-            "cluster",
-            f"Calico is set up for podnet_calico_routing={there}.",
-            f"The way back was tried in the lab from {modes.DEFAULT} only. Here the address of Calico's tunnel, or the mesh of the nodes, would "
-            "have to go "
-            "as well, and what is not tried is not done to a cluster in use.",
-            "Stay with Calico, or wait for a version that knows this way back. A node whose move fails still goes back to Flannel by itself.",
-            _SOURCE,
+            node_subject(wrong),
+            f"Address of Calico's tunnel: {per_node(wrong)}.",
+            "It would be there twice: a node takes packets to the address of its tunnel for its own.",
+            "Keep these addresses and the first two of each podCIDR from Calico with an IPReservation. Then, one node after the other: delete the "
+            "annotation projectcalico.org/IPv4VXLANTunnelAddr and the IPAM allocation (calicoctl ipam release --ip=ADDRESS), restart calico-node "
+            "there, and wait until the node's pods are reached again. A pod of Flannel's with such an address is deleted instead. Then run again.",
+            "projectcalico/calico:node/pkg/allocateip/allocateip.go",
+            tuple(natural(wrong)),
         )
+
+
+def _why_flannel_needs(situation: Situation, name: str, address: str) -> str | None:
+    """Whose address it is, too, or will be; None for one that can be kept from Flannel on its node."""
+    for node in situation.cluster_nodes:
+        cidr = str(node.get("pod_cidr") or "")
+        if not cidr or ":" in cidr or not is_inside(ipaddress.ip_network(address), ipaddress.ip_network(cidr)):
+            continue
+        if node["name"] != name:
+            return f"in the podCIDR of {node['name']}"
+        if any(is_inside(ipaddress.ip_network(address), ipaddress.ip_network(part)) for part in addressing.reserved_of(cidr)):
+            return "of Flannel's own devices"
+    pods = [pod["address"] for pod in node_state.pods_on(situation.nodes.get(name), node_state.FLANNEL)]
+    return "of a pod on Flannel's bridge" if address in pods else None
 
 
 def no_pod_cidr(situation: Situation) -> t.Iterator[Finding]:
@@ -207,7 +233,7 @@ RULES = (
     unknown_nodes,
     flannel_gone,
     backup_differs,
-    routing_not_tried,
+    tunnel_addresses,
     no_pod_cidr,
     addresses_drifted,
     flannel_not_ready,

@@ -71,8 +71,9 @@ def test_packets_go_around_calico_before_it_goes(returned_node):  # noqa: F811
 
 
 @needs_root_netns
-def test_refuses_to_go_around_where_flannel_has_no_way(returned_node):  # noqa: F811
-    returned_node.ip("route add 10.244.9.0/26 via 172.30.1.13 dev eth0 proto bird\n")
+@pytest.mark.parametrize("way", ["172.30.1.13 dev eth0 proto bird", "172.30.1.13 dev eth0 proto 80 onlink", "10.244.9.62 dev vxlan.calico onlink"])
+def test_refuses_to_go_around_where_flannel_has_no_way(returned_node, way):  # noqa: F811
+    returned_node.ip(f"link set vxlan.calico up\nroute add 10.244.9.0/26 via {way}\n")
     before = looks(returned_node)
     refused = remove(returned_node, "bypassed")
     assert refused["failed"]
@@ -109,6 +110,27 @@ def test_everything_of_calico_goes_and_nothing_else(returned_node):  # noqa: F81
     assert done["removed"]["sets"] == ["cali40all-ipam-pools"]
     again = remove(returned_node)
     assert (again["changed"], again["backup"]) == (False, None)
+
+
+FELIX_LINES = """\
+address add 10.244.1.253/32 dev vxlan.calico
+link set vxlan.calico up
+route add 10.244.2.128/26 via 10.244.2.253 dev vxlan.calico onlink
+route add 10.244.2.64/26 via 172.30.1.13 dev eth0 proto 80 onlink
+route add blackhole 10.244.1.192/26 proto 80
+"""
+
+
+@needs_root_netns
+def test_the_tunnel_goes_with_its_address_and_felixs_routes_with_it(returned_node):  # noqa: F811
+    returned_node.ip(FELIX_LINES)
+    assert remove(returned_node, "bypassed")["changed"]
+    assert [address for address in ("10.244.2.70", "10.244.2.130") if "dev flannel.1" not in returned_node.run("ip", "route", "get", address)] == []
+    done = remove(returned_node)
+    assert done["leftovers"] == [], done
+    assert [word for word in ("proto 80", "vxlan.calico", "blackhole", "/26", "/27") if word in routes(returned_node)] == []
+    assert "10.244.1.253" not in returned_node.run("ip", "address")
+    assert "dev flannel.1" in returned_node.run("ip", "route", "get", "10.244.2.130")
 
 
 @needs_root_netns

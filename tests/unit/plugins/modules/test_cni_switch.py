@@ -417,3 +417,18 @@ def test_prepared_keeps_the_address_of_the_tunnel_and_never_that_of_a_pod(machin
     kept.write_bytes(b"a" * 64 + b"\r\neth0")
     refused = machine.switch("prepared", tunnel_address="10.244.1.253")
     assert all(word in refused["msg"] for word in ("tunnel_address: '10.244.1.253'", "that of a pod", "choose another one"))
+
+
+@needs_root_netns
+def test_absent_lets_flannel_have_the_address_of_a_tunnel_once_that_is_gone(machine):
+    machine.switch("prepared", tunnel_address="10.244.1.253")
+    kept = next(path for path in machine.base.folder.rglob("10.244.1.253"))
+    machine.base.ip("link add vxlan.calico type vxlan id 4096 dstport 4789\n")
+    machine.switch("absent")
+    assert kept.exists()
+    machine.base.ip("link delete vxlan.calico\n")
+    assert machine.switch("absent", check=True)["changed"]
+    assert kept.exists()
+    assert machine.switch("absent")["diff"]["after"]["changes"] == ["let Flannel have 10.244.1.253 of Calico's tunnel"]
+    assert not kept.exists()
+    assert not machine.switch("absent")["changed"]

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import TUNNEL_ANNOTATION
 from ansible_collections.podnet.cni.plugins.module_utils._plan import gate, node_state, report, rollback, texts
 from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import InvalidSettings
-from ansible_collections.podnet.cni.tests.unit.fixtures.facts import Lab, moved_lab
+from ansible_collections.podnet.cni.tests.unit.fixtures.facts import Lab, moved_lab, route
 
 REMOVAL = ["bypass", "calico-daemonset", "calico-nodes", "calico-rest"]
 
@@ -228,16 +229,88 @@ def test_the_report_has_the_nodes_that_went_back():
     assert texts.report_table({**kept, "plan": {"restore_flannel": True}}) == "No node was brought back. Flannel was put back."
 
 
-@pytest.mark.parametrize("mode", ["CrossSubnet", "Always"])
-def test_a_way_back_that_was_not_tried_is_refused(mode):
-    lab = moved_lab()
-    lab.calico["pools"][0]["vxlanMode"] = mode
+TUNNELS = {"n1": "10.244.0.253", "n2": "10.244.1.253", "n3": "10.244.2.253"}
+VXLAN_MODES = {"cross_subnet": "CrossSubnet", "vxlan": "Always"}
+
+
+def tunnelled(lab, mode="vxlan", **tunnels):
+    """Calico in a mode with a tunnel on every node."""
+    lab.calico["pools"][0]["vxlanMode"] = VXLAN_MODES[mode]
+    for name, address in {**TUNNELS, **tunnels}.items():
+        lab.node(name)["annotations"] = {**(lab.node(name).get("annotations") or {}), TUNNEL_ANNOTATION: address}
+    return lab
+
+
+@pytest.mark.parametrize("mode", sorted(VXLAN_MODES))
+@pytest.mark.parametrize("lab", [lambda: moved_lab(remove_flannel=False), lambda: removed_lab()])
+def test_the_address_of_a_tunnel_is_kept_from_flannel(mode, lab):
+    made = back(tunnelled(lab(), mode))
+    assert not made["blocked"], made["findings"]
+    assert {node["name"]: node["tunnel"]["address"] for node in made["nodes"]} == TUNNELS
+    assert (made["routing"]["name"], made["guard_connections"]) == (mode, True)
+
+
+def test_nobody_says_again_how_calico_leads_packets():
+    assert back(tunnelled(moved_lab()), routing="bgp")["routing"]["name"] == "vxlan"
+    assert back(moved_lab(), routing="vxlan")["routing"]["name"] == "bgp"
+    assert back(Lab(), routing="vxlan")["routing"]["name"] == "vxlan"
+
+
+def test_a_tunnel_without_an_address_gets_none():
+    lab = tunnelled(moved_lab(remove_flannel=False))
+    del lab.node("n2")["annotations"][TUNNEL_ANNOTATION]
     made = back(lab)
-    assert made["blocked"]
-    assert "return-routing-not-tried" in {finding["id"] for finding in made["findings"] if finding["severity"] == "blocker"}
+    assert [node["tunnel"] and node["tunnel"]["address"] for node in made["nodes"]] == ["10.244.0.253", None, "10.244.2.253"]
 
 
-def test_a_mesh_is_not_gone_back_from_either():
-    lab = moved_lab()
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("10.244.1.0", "10.244.1.0 (of Flannel's own devices)"),
+        ("10.244.1.1", "10.244.1.1 (of Flannel's own devices)"),
+        ("10.244.2.80", "10.244.2.80 (in the podCIDR of n3)"),
+    ],
+)
+def test_a_tunnel_with_an_address_that_flannel_needs(address, reason):
+    made = back(tunnelled(removed_lab(), n2=address))
+    (finding,) = [finding for finding in made["findings"] if finding["severity"] == "blocker"]
+    assert (finding["id"], finding["evidence"]) == ("return-tunnel-address", f"Address of Calico's tunnel: n2: {reason}.")
+
+
+def test_a_tunnel_with_the_address_of_a_pod_on_flannel():
+    lab = tunnelled(Lab().install_calico().move("n1"))
+    (pod, *_others) = lab.nodes["n2"]["pods"]["flannel"]
+    assert "return-tunnel-address" in ids(back(tunnelled(lab, n2=pod["address"])), "blocker")
+
+
+def test_a_tunnel_outside_of_every_podcidr_is_in_nobodys_way():
+    assert "return-tunnel-address" not in ids(back(tunnelled(moved_lab(remove_flannel=False), n2="10.99.0.1")))
+
+
+def test_a_mesh_has_no_tunnel():
+    lab = removed_lab()
     lab.calico["bgp_configuration"] = {"nodeToNodeMeshEnabled": True}
-    assert "return-routing-not-tried" in {finding["id"] for finding in back(lab)["findings"]}
+    made = back(lab)
+    assert not made["blocked"], made["findings"]
+    assert (made["routing"]["name"], made["routing"]["backend"], made["guard_connections"]) == ("bgp_mesh", "bird", False)
+    assert [node["tunnel"] for node in made["nodes"]] == [None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("lab", "settings", "guarded"),
+    [
+        (lambda: moved_lab(), {}, False),
+        (lambda: moved_lab(), {"pod_move": "replug"}, True),
+        (lambda: Lab().install_calico(), {"pod_move": "replug"}, False),
+        (lambda: tunnelled(Lab().install_calico()), {}, True),
+        (lambda: tunnelled(Lab().install_calico()), {"keep_calico": True}, False),
+    ],
+)
+def test_connections_are_guarded_where_their_interface_changes(lab, settings, guarded):
+    assert back(lab(), **settings)["guard_connections"] is guarded
+
+
+def test_routes_of_felix_are_traces():
+    lab = Lab()
+    lab.nodes["n2"]["routes"].append(route("10.244.0.0/26", "172.30.1.11", "80"))
+    assert back(lab)["remove_calico"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the podnet.cni authors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nobody who was there before noticed any of it, nor the six runs together.
+"""Nobody who was there before noticed the way there and back, whatever the scenario runs on it.
 
 A pod that has just started on Flannel may be refused once by a NetworkPolicy that Calico enforces on other nodes: its address is known there
 only when its kubelet has told the API. What is refused so has to be in the first moment of a pod, and to answer at the next try.
