@@ -56,7 +56,7 @@ def test_a_tunnel_that_does_not_carry_is_found_before_a_pod_takes_it(record: Rec
     assert stopped.code == 2, stopped.output
     assert "The switch from bgp to vxlan stops here." in stopped.text
     assert lab.nodes[-1].name in stopped.text.partition("stops here.")[2].partition("Remove the cause")[0], stopped.output
-    assert "Let new connections take the new way" not in stopped.text
+    assert "TASK [podnet.cni.switch_routing : Let new connections take the new way]" not in stopped.text
 
 
 @pytest.mark.parametrize(("run", "mode"), STATES)
