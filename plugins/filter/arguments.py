@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan import arguments, variables
+from ansible_collections.podnet.cni.plugins.module_utils._plan import arguments, reach, variables
 from ansible_collections.podnet.cni.plugins.plugin_utils._clear_errors import filters_with_clear_errors
 
 
@@ -24,6 +24,7 @@ class FilterModule:
                 "probe_targets": arguments.probe_targets,
                 "plugins_of_calico": arguments.plugins_of_calico,
                 "migration_reservations": arguments.migration_reservations,
+                "replug_reach": reach.replug_reach,
                 "service_checks": arguments.service_checks,
                 "vxlan_packets": arguments.vxlan_packets,
                 "findings_line": arguments.findings_line,

@@ -15,7 +15,7 @@ description:
   - Runs on a node after M(podnet.cni.cni_switch) has made the wanted network the active one. Each pod that is still on the other network gets an
     interface of the wanted one by its own plugins, with the address that the pod has, while its packets take the old interface. Then packets
     take the new one, it is verified, and the old one goes. Processes and connections of the pod go on.
-  - A pod that does not answer on its new interface is put back on the old one.
+  - A pod that does not answer on its new interface, or does not reach over it what it reached before, is put back on the old one.
   - What was left under way by a run that was killed is finished or taken back first.
 extends_documentation_fragment:
   - podnet.cni._attributes
@@ -42,6 +42,18 @@ options:
       - Pods to move, as C(NAMESPACE/NAME). All of the node that are on the other network by default.
     type: list
     elements: str
+  reach:
+    description:
+      - IPv4 addresses to which each pod sends an ICMP echo, from its own network namespace, shortly before packets take its new interface and
+        right after that. Those that answered over the old interface, within a second, have to answer over the new one within two. The others are
+        not asked for again.
+      - The answer of a pod on another node proves that the way back to this pod is right, since such packets keep their source. That of an address
+        outside of the pod network proves the way out; both networks masquerade such packets.
+      - NetworkPolicies, which Calico applies and Flannel does not, are no part of it. The echoes to an address are one flow, and what began before
+        goes on.
+    type: list
+    elements: str
+    default: []
   on_failure:
     description:
       - V(stop) moves no further pod after one that could not be moved, and none at all when O(pods) is not given and there are interfaces of which
@@ -77,6 +89,11 @@ EXAMPLES = r"""
   podnet.cni.cni_replug:
     state: calico
 
+- name: Move all pods, each of which has to reach another node and a pod there as before
+  podnet.cni.cni_replug:
+    state: calico
+    reach: [172.30.1.12, 10.244.2.7]
+
 - name: Move one back to Flannel
   podnet.cni.cni_replug:
     state: flannel
@@ -106,7 +123,12 @@ moved:
       description: How long packets had no way, none in check mode.
       type: float
       returned: always
-  sample: [{pod: shop/cart-0, address: 10.244.1.7, container_id: 0a1b, milliseconds: 0.9}]
+    reached:
+      description: Those of O(reach) that answered it before, and over its new interface too; empty in check mode.
+      type: list
+      elements: str
+      returned: always
+  sample: [{pod: shop/cart-0, address: 10.244.1.7, container_id: 0a1b, milliseconds: 0.9, reached: [172.30.1.12, 10.244.2.7]}]
 not_moved:
   description: Pods that could not be moved, and why. They are on the network that they were on.
   returned: always
@@ -145,6 +167,7 @@ recovered:
   sample: []
 """
 
+import ipaddress
 import typing as t
 from pathlib import Path
 
@@ -158,6 +181,11 @@ def option_problem(params: t.Mapping[str, t.Any]) -> str | None:
     for index, pod in enumerate(params["pods"] or []):
         if len([part for part in pod.split("/") if part]) != 2 or pod.count("/") != 1:
             return f"pods[{index}]: '{pod}' is not a pod; give its namespace and name, such as shop/cart-0"
+    for index, address in enumerate(params["reach"]):
+        try:
+            ipaddress.IPv4Address(address)
+        except ValueError:
+            return f"reach[{index}]: '{address}' is no IPv4 address; give one such as 172.30.1.12"
     if not 1 <= params["parallel"] <= 32:
         return f"parallel: {params['parallel']} is not a number of pods; give 1 to 32"
     if not 1 <= params["timeout"] <= 300:
@@ -187,6 +215,7 @@ def main() -> t.NoReturn:
         argument_spec={
             "state": {"type": "str", "choices": ["calico", "flannel"], "required": True},
             "pods": {"type": "list", "elements": "str"},
+            "reach": {"type": "list", "elements": "str", "default": []},
             "on_failure": {"type": "str", "choices": ["stop", "go_on"], "default": "stop"},
             "parallel": {"type": "int", "default": 4},
             "timeout": {"type": "int", "default": 10},
@@ -227,6 +256,7 @@ def main() -> t.NoReturn:
             plugins=patience.Patience(params["plugin_seconds"]),
             parallel=params["parallel"],
             go_on=params["on_failure"] == "go_on",
+            reach=list(dict.fromkeys(params["reach"])),
         )
         result = course.run(params["pods"], module.check_mode)
     except (commands.CommandError, OSError) as exc:

@@ -31,6 +31,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._host import (
     namespaces,
     patience,
     pod_network,
+    pod_reach,
     replug_record,
 )
 
@@ -42,7 +43,9 @@ _LATE = ("tuning",)
 """Plugins that change the interface by its name, which it has at the end only."""
 _PING = 84
 _VERIFY_SECONDS = 2.0
-"""In which a pod has to answer, since packets of one that does not are lost meanwhile."""
+"""In which a pod has to answer, and to be answered, since packets of one that does not are lost meanwhile."""
+_LOOK_SECONDS = 1.0
+"""In which an address has to answer before a move, for it to have to afterwards; a batch of pods waits as long for one that never does."""
 
 
 class PodError(Exception):
@@ -52,13 +55,23 @@ class PodError(Exception):
 class Replug:
     """Moves pods one way: C(to) is C(calico) or C(flannel)."""
 
-    def __init__(self, to: str, config: cni_cache.Record, places: cni_state.Places, folder: Path, bridge: str, plugins: patience.Patience) -> None:
+    def __init__(
+        self,
+        to: str,
+        config: cni_cache.Record,
+        places: cni_state.Places,
+        folder: Path,
+        bridge: str,
+        plugins: patience.Patience,
+        reach: t.Sequence[str] = (),
+    ) -> None:
         self.to = to
         self.config = config
         self.places = places
         self.folder = folder
         self.bridge = bridge
         self.plugins = plugins
+        self.reach = reach
         self.node = pod_network.PodNetwork()
         self.bridge_index = self.node.index(bridge)
 
@@ -156,6 +169,20 @@ class Replug:
             if not problems or not self.plugins.wait():
                 return problems
 
+    def look(self, prepared: Prepared) -> Prepared:
+        """Note which addresses the pod reaches over its old interface. Shortly before the cut, so that none of them ends in between.
+
+        :raises PodError: when that cannot be found out; what was done is taken back.
+        """
+        if not self.reach:
+            return prepared
+        try:
+            echoes = pod_reach.Echoes(prepared.namespace, prepared.record.pod.address)
+        except OSError as exc:
+            problems = self.undo_prepared(prepared.record, prepared.namespace)
+            raise PodError("; ".join([f"which addresses it reaches cannot be found out: {exc}", *problems])) from exc
+        return prepared._replace(echoes=echoes, reached=echoes.answered(self.reach, prepared.old, _LOOK_SECONDS))
+
     # The cut
 
     def cut(self, prepared: Prepared) -> Cut:
@@ -181,10 +208,24 @@ class Replug:
             self._announce(record)
             if not _answers(pod.address):
                 raise PodError(f"{pod.address} does not answer over its new interface")
+            self._check_reach(prepared)
         except (OSError, PodError) as exc:
             problems = self.undo_cut(record, prepared.namespace)
             raise PodError("; ".join([str(exc), *problems])) from exc
         return Cut(prepared._replace(record=record), seconds)
+
+    @staticmethod
+    def _check_reach(prepared: Prepared) -> None:
+        """What the pod reached before has to answer it by its new interface.
+
+        :raises PodError: when it does not.
+        """
+        if prepared.echoes is None:
+            return
+        answered = prepared.echoes.answered(prepared.reached, prepared.new, _VERIFY_SECONDS)
+        missing = [address for address in prepared.reached if address not in answered]
+        if missing:
+            raise PodError(f"{prepared.record.pod.address} does not reach {', '.join(missing)} over its new interface, and did over its old one")
 
     def _lead_node(self, record: replug_record.Record) -> None:
         """Have the node send to the pod's new interface."""
@@ -294,6 +335,15 @@ class Prepared(t.NamedTuple):
     new: int
     addresses: list[bytes]
     ways: list[pod_network.Way]
+    echoes: pod_reach.Echoes | None = None
+    reached: t.Sequence[str] = ()
+    """Addresses that answered the pod over its old interface."""
+
+    def close(self) -> None:
+        """Let go of the pod's namespace."""
+        self.network.close()
+        if self.echoes is not None:
+            self.echoes.close()
 
 
 class Cut(t.NamedTuple):

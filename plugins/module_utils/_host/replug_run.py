@@ -39,8 +39,9 @@ class Run:
         plugins: patience.Patience,
         parallel: int,
         go_on: bool,
+        reach: t.Sequence[str],
     ) -> None:
-        self.course = replug.Replug(to, config, places, folder, bridge, plugins)
+        self.course = replug.Replug(to, config, places, folder, bridge, plugins, reach)
         self.to = to
         self.other = "calico" if to == "flannel" else "flannel"
         self.places = places
@@ -63,7 +64,7 @@ class Run:
             self._recover(record)
         pods = self._read(0.0 if check_mode else self.timeout)
         if check_mode:
-            self.moved = [_told(found.pod, None) for found in pods.found if names is None or found.pod.pod in names]
+            self.moved = [_told(found.pod, None, ()) for found in pods.found if names is None or found.pod.pod in names]
         elif names is not None or self.go_on or not pods.unknown:
             pods = self._move_all(pods, names)
             self._clear()
@@ -129,16 +130,17 @@ class Run:
     def _move(self, batch: t.Sequence[replug_pods.Found]) -> None:
         with ThreadPoolExecutor(max_workers=len(batch)) as pool:
             prepared = [entry for entry in pool.map(self._prepare, batch) if entry is not None]
+            ready = [entry for entry in pool.map(self._look, self._ready(prepared)) if entry is not None]
             cuts = []
-            for entry in self._ready(prepared):
+            for entry in ready:
                 try:
                     cuts.append(self.course.cut(entry))
                 except replug.PodError as exc:
                     self._fail(entry.record.pod, entry.namespace, str(exc))
             for cut, problems in zip(cuts, pool.map(self._finish, cuts)):
                 self._count(cut, problems)
-        for entry in prepared:
-            entry.network.close()
+        for entry in (*prepared, *ready):
+            entry.close()
 
     def _prepare(self, found: replug_pods.Found) -> replug.Prepared | None:
         try:
@@ -159,6 +161,13 @@ class Run:
             self._fail(entry.record.pod, entry.namespace, "; ".join([reason, *problems]))
         return [entry for name, entry in ends.items() if name not in missing]
 
+    def _look(self, entry: replug.Prepared) -> replug.Prepared | None:
+        try:
+            return self.course.look(entry)
+        except replug.PodError as exc:
+            self._fail(entry.record.pod, entry.namespace, str(exc))
+            return None
+
     def _finish(self, cut: replug.Cut) -> list[str]:
         try:
             return self.course.finish(cut)
@@ -172,7 +181,7 @@ class Run:
             self.course.undo_prepared(record, None)
             self.ended.append(record.pod.pod)
             return
-        self.moved.append(_told(record.pod, cut.seconds))
+        self.moved.append(_told(record.pod, cut.seconds, cut.prepared.reached))
         if problems:
             self._fail(record.pod, namespace, f"it is on {self.to}'s network, but {'; '.join(problems)}")
 
@@ -206,12 +215,13 @@ class Run:
         self.recovered.append(f"{record.pod.pod}: {done}" + (f"; {'; '.join(problems)}" if problems else ""))
 
 
-def _told(pod: cni_cache.Remembered, seconds: float | None) -> dict[str, t.Any]:
+def _told(pod: cni_cache.Remembered, seconds: float | None, reached: t.Iterable[str]) -> dict[str, t.Any]:
     return {
         "pod": pod.pod,
         "address": pod.address,
         "container_id": pod.container_id,
         "milliseconds": None if seconds is None else round(seconds * 1000, 3),
+        "reached": list(reached),
     }
 
 

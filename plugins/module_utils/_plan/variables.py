@@ -198,6 +198,11 @@ def _together(given: t.Mapping[str, t.Any]) -> list[str]:
                 ipaddress.IPv4Address(check[key])
             except ValueError:
                 problems.append(f"{name}[{index}].{key}: '{check[key]}' is no IPv4 address; give one such as 10.96.0.1")
+    for index, address in enumerate(given.get("podnet_replug_reach") or []):
+        try:
+            ipaddress.IPv4Address(address)
+        except ValueError:
+            problems.append(f"podnet_replug_reach[{index}]: '{address}' is no IPv4 address; give one such as 192.0.2.1")
     for index, check in enumerate(given.get("podnet_probe_tcp") or []):
         if not 1 <= int(check["port"]) <= 65535:
             problems.append(f"podnet_probe_tcp[{index}].port: {check['port']} is no port; give a number from 1 to 65535")

@@ -31,6 +31,8 @@ Action = Callable[[Scene], None]
 BACK_SECONDS = 120.0
 CRASHES = "podnet-lab-crashes"
 """Unit on a node that ends a program again and again."""
+CUT_OFF = "podnet-lab-cut-off"
+"""Table of nft on a node that drops packets."""
 ADMINISTRATOR = "kubernetes-admin"
 """The user of the kubeconfig that the playbooks use."""
 
@@ -69,6 +71,24 @@ def kill_replug(stage: str) -> Action:
         kill_controller(scene)
 
     return action
+
+
+def cut_off(scene: Scene) -> None:
+    """While another pod of the node is cut over, make another node drop what is for one that comes next: it was looked at already."""
+    root = scene.root(scene.node)
+    other = next(node.name for node in scene.lab.nodes if node.name != scene.node)
+    with replug_steps.caught(root, replug_steps.modules(int(root.parent.name)), "cut", "prepared") as found:
+        # Not a blackhole route, which BIRD would tell other nodes of.
+        drop = f"add rule ip {CUT_OFF} before ip daddr {replug_steps.next_of(found)} drop"
+        hook = f"add chain ip {CUT_OFF} before {{ type filter hook prerouting priority raw; }}"
+        scene.memory["cut_off"] = other
+        scene.on(other, f"printf '%s\\n' 'add table ip {CUT_OFF}' '{hook}' '{drop}' | nft --file -")
+
+
+def let_through(scene: Scene) -> None:
+    """Drop nothing any more."""
+    if "cut_off" in scene.memory:
+        scene.on(scene.memory["cut_off"], f"nft delete table ip {CUT_OFF}", check=False)
 
 
 def second_run(scene: Scene, *before: str) -> None:

@@ -206,6 +206,25 @@ FAULTS: tuple[Fault, ...] = (
         variables=RETURN,
     ),
     Fault(
+        id="replug-cut-off",
+        title="Another node loses the way to a pod",
+        point=REPLUGGING,
+        when=Scene.replugging,
+        inject=actions.cut_off,
+        how="As the first pod's packets are led over, with the module standing still for that moment, another node begins to drop what is for one "
+        "that comes next, until the run has ended.",
+        expected="That pod is taken back, since a pod on the other node does not answer it any more. The run stops with its name and the address; "
+        "all pods of the node go back as they run.",
+        go_on="Repair the way between the nodes, run the same playbook again.",
+        lift=actions.let_through,
+        hold=None,
+        code=2,
+        says=("over its new interface, and did over its old one", "could not be moved to calico", "run the same playbook again"),
+        variables={"podnet_settle_seconds": 15},
+        always=REPLUG,
+        phase="failed",
+    ),
+    Fault(
         id="replug-pod-deleted",
         title="A pod is deleted",
         point=REPLUGGING,

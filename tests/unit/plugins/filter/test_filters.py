@@ -68,6 +68,7 @@ def good_input(name):
         "plugins_of_calico": (lab.nodes["n1"], ["portmap"]),
         "probe_targets": (made["nodes"],),
         "migration_reservations": (made,),
+        "replug_reach": (lab.cluster, "n1", ["192.0.2.1"]),
         "service_checks": (lab.cluster, "tcp"),
         "vxlan_packets": (lab.nodes["n1"]["vxlan"], lab.nodes["n1"]["vxlan"]),
         "findings_line": (made["findings"],),

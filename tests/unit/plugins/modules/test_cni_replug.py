@@ -241,13 +241,14 @@ def place(node):  # noqa: F811
     [
         ({"pods": ["web-0"]}, ["pods[0]: 'web-0'", "shop/cart-0"]),
         ({"pods": ["shop/web-0", "/x"]}, ["pods[1]: '/x'"]),
+        ({"reach": ["192.0.2.1", "fd00::1"]}, ["reach[1]: 'fd00::1'", "such as 172.30.1.12"]),
         ({"parallel": 0}, ["parallel: 0", "1 to 32"]),
         ({"timeout": 0}, ["timeout: 0", "1 to 300"]),
         ({"plugin_seconds": 601}, ["plugin_seconds: 601", "0 to 600"]),
     ],
 )
 def test_bad_options_are_named_with_value_and_remedy(params, words):
-    problem = cni_replug.option_problem({"pods": None, "parallel": 4, "timeout": 10, "plugin_seconds": 60, **params})
+    problem = cni_replug.option_problem({"pods": None, "reach": [], "parallel": 4, "timeout": 10, "plugin_seconds": 60, **params})
     assert problem is not None
     assert all(word in problem for word in words), problem
 

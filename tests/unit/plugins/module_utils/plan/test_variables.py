@@ -45,6 +45,7 @@ TCP = {"name": "api", "address": "10.96.0.1", "port": 443}
         {"podnet_bgp_peers": [PEER, {**PEER, "name": "b", "node_selector": "zone == 'b'", "password": {"name": "s", "key": "k"}}]},
         {"podnet_bgp_as_number": "64512.1", "podnet_context": "prod", "podnet_kubeconfig": "~/.kube/config", "podnet_return_nodes": []},
         {"podnet_probe_tcp": [TCP], "podnet_probe_dns": [DNS], "podnet_watchdog_seconds": 0, "podnet_settle_seconds": 0},
+        {"podnet_replug_reach": ["192.0.2.1", "172.30.1.12"], "podnet_pod_move": "replug"},
         {"podnet_node": {}, "podnet_cluster": {}},
     ],
 )
@@ -81,6 +82,8 @@ def test_what_is_right_is_no_problem(given):
         ({"podnet_probe_tcp": [{**TCP, "address": "api"}]}, "podnet_probe_tcp[0].address: 'api' is no IPv4 address; give one such as 10.96.0.1"),
         ({"podnet_probe_tcp": [{**TCP, "port": 70000}]}, "podnet_probe_tcp[0].port: 70000 is no port; give a number from 1 to 65535"),
         ({"podnet_probe_dns": [{**DNS, "server": "dns"}]}, "podnet_probe_dns[0].server: 'dns' is no IPv4 address"),
+        ({"podnet_replug_reach": "192.0.2.1"}, "podnet_replug_reach: '192.0.2.1' is no list; give a list such as [first, second]"),
+        ({"podnet_replug_reach": ["192.0.2.1", "gw"]}, "podnet_replug_reach[1]: 'gw' is no IPv4 address; give one such as 192.0.2.1"),
         ({"podnet_seriel": 1}, "podnet_seriel is no variable of this playbook and would have no effect; did you mean podnet_serial?"),
     ],
 )
