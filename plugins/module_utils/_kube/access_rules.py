@@ -104,9 +104,9 @@ INSTALL = (
     ),
     Rule("who has Calico's roles", (RBAC,), ("clusterrolebindings",), ("get", "create", "patch"), CALICO_NAMES),
     Rule(
-        "settings of BGP and IPAM",
+        "settings of BGP, IPAM and Felix",
         CALICO_GROUPS,
-        ("bgpconfigurations", "ipamconfigs", "ipamconfigurations"),
+        ("bgpconfigurations", "felixconfigurations", "ipamconfigs", "ipamconfigurations"),
         ("get", "create", "patch"),
     ),
     Rule("the pool", CALICO_GROUPS, ("ippools",), ("create", "patch")),
