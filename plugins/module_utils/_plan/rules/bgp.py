@@ -12,7 +12,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_bgp_peer_sp
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_selector import SelectorError, parse_selector
 from ansible_collections.podnet.cni.plugins.module_utils._plan import reflectors
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding
-from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation, zone_of
+from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject
 
 _PEER = "projectcalico/calico:api/pkg/apis/projectcalico/v3/bgppeer.go"
@@ -90,7 +90,7 @@ def invalid(situation: Situation) -> t.Iterator[Finding]:
         parse_as_number(situation.settings.as_number)
     except ValueError as exc:
         problems.append(("podnet_bgp_as_number", f"'{situation.settings.as_number}' {exc}."))
-    zones = {zone_of(node) for node in situation.cluster_nodes}
+    zones = {situation.zone_of(node) for node in situation.cluster_nodes}
     for zone, number in situation.settings.zone_as_numbers.items():
         subject = "podnet_bgp_zone_as_numbers"
         if zone not in zones:
@@ -177,7 +177,7 @@ def nodes_without(situation: Situation) -> t.Iterator[Finding]:
     served = {name for dummy, names in _selections(situation) for name in names}
     alone = [node["name"] for node in situation.to_move if node["name"] not in served and node.get("operating_system") in (None, "linux")]
     if alone:
-        zones = natural({zone_of(node) or "no zone" for node in situation.cluster_nodes if node["name"] in alone})
+        zones = natural({situation.zone_of(node) or "no zone" for node in situation.cluster_nodes if node["name"] in alone})
         yield Finding(
             "bgp-node-without-peer",
             BLOCKER,
