@@ -746,7 +746,46 @@ CASES = [
         "these addresses: n1: 10.244.0.253, n2: 10.244.1.253, n3: 10.244.2.253.",
     ),
     Case(routing.peers_unused, set_settings(routing="cross_subnet"), "routing-peers-unused", "warning", "podnet_bgp_peers", "2 routers given"),
-    Case(routing.source_check, on("aws"), "routing-aws-source-check", "warning", "FelixConfiguration default", "awsSrcDstCheck is not set."),
+    Case(
+        routing.source_check,
+        on("aws"),
+        "routing-aws-source-check",
+        "warning",
+        "podnet_calico_aws_source_check",
+        "it is 'leave', and awsSrcDstCheck of FelixConfiguration default is not set.",
+    ),
+    Case(
+        routing.source_check,
+        all_of(on("aws"), lambda lab: lab.calico.update(felix={"awsSrcDstCheck": "Enable"})),
+        "routing-aws-source-check",
+        "blocker",
+        "podnet_calico_aws_source_check",
+        "awsSrcDstCheck of FelixConfiguration default is Enable.",
+    ),
+    Case(
+        routing.source_check,
+        all_of(on("aws"), set_settings(aws_source_check="disable")),
+        "routing-aws-rights",
+        "warning",
+        "nodes n1, n2, n3",
+        "awsSrcDstCheck of FelixConfiguration default becomes Disable.",
+    ),
+    Case(
+        routing.source_check,
+        all_of(on("aws"), set_node("n2", provider_id="openstack:///region/1"), set_settings(aws_source_check="disable")),
+        "routing-not-on-aws",
+        "blocker",
+        "node n2",
+        "podnet_calico_aws_source_check is disable. Provider ids: n2: openstack:///region/1.",
+    ),
+    Case(
+        routing.source_check,
+        set_settings(aws_source_check="disable"),
+        "routing-not-on-aws",
+        "warning",
+        "nodes n1, n2, n3",
+        "Provider ids: n1: none, n2: none, n3: none.",
+    ),
     Case(
         routing.recommended, lambda lab: None, "routing-recommended", "info", "podnet_calico_routing", "3 nodes in 2 subnets: 172.30.1.0/24 (1 node)"
     ),
@@ -1125,6 +1164,25 @@ def test_a_source_check_that_is_off_and_a_way_that_does_not_need_it():
     lab.settings["routing"] = "cross_subnet"
     assert [finding.severity for finding in routing.source_check(lab.situation)] == ["warning"]
     lab.calico["felix"] = {"awsSrcDstCheck": "Disable"}
+    assert list(routing.source_check(lab.situation)) == []
+    lab.settings["aws_source_check"] = "disable"
+    assert list(routing.source_check(lab.situation)) == []
+
+
+@pytest.mark.parametrize(("mode", "written"), [("bgp", True), ("bgp_mesh", True), ("cross_subnet", True), ("vxlan", False)])
+def test_the_source_check_is_turned_off_where_packets_have_addresses_of_pods(mode, written):
+    lab = Lab(routing=mode, aws_source_check="disable")
+    on("aws")(lab)
+    ids = [finding.id for finding in routing.source_check(lab.situation)]
+    assert ids == (["routing-aws-rights"] if written else [])
+    assert plan.plan_migration(lab.cluster, lab.nodes, lab.settings)["felix"] == ({"aws_source_check": "disable"} if written else {})
+    lab.settings["aws_source_check"] = "leave"
+    assert plan.plan_migration(lab.cluster, lab.nodes, lab.settings)["felix"] == {}
+
+
+def test_another_cloud_needs_no_source_check_of_aws():
+    lab = Lab(routing="vxlan", aws_source_check="disable")
+    on("azure")(lab)
     assert list(routing.source_check(lab.situation)) == []
 
 

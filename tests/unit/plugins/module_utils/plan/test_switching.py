@@ -125,6 +125,20 @@ def test_connections_that_end_with_the_tunnel_are_told_before(mode, wanted, told
     assert ("switch-long-connections" in {finding["id"] for finding in plan["findings"]}) is told
 
 
+@pytest.mark.parametrize(("now", "wanted"), PAIRS)
+def test_the_source_check_of_aws_matters_where_the_tunnel_ends(now, wanted):
+    lab = calico_lab(now, wanted)
+    for node in lab.cluster["nodes"]:
+        node["provider_id"] = f"aws:///zone/{node['name']}"
+    native = now == "vxlan"
+    assert ("routing-aws-source-check" in ids(plan_of(lab), "warning")) == native
+    lab.settings["aws_source_check"] = "disable"
+    assert ("routing-aws-rights" in ids(plan_of(lab), "warning")) == native
+    assert plan_of(lab)["felix"] == ({} if wanted == "vxlan" else {"aws_source_check": "disable"})
+    lab.node("n1")["provider_id"] = "gce://project/zone/n1"
+    assert ids(plan_of(lab)) == (["routing-not-on-aws"] if native else [])
+
+
 def refused_flannel(lab):
     lab.cluster["flannel"] = {"daemonset": {"namespace": "kube-flannel", "name": "kube-flannel-ds"}, "network": "10.244.0.0/16"}
 
