@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import AWS_SOURCE_CHECKS, SOURCE_CHECK_FIELD
 from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, modes, switch_steps
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, is_blocked, may_pass, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.plan import Record, plan_common
@@ -70,6 +71,12 @@ def pool_of(situation: Switch, mode: modes.Mode) -> Record:
     }
 
 
+def _felix_before(situation: Switch) -> Record:
+    """What Felix does with the source/destination check of AWS now; without the field that is nothing."""
+    now = ((situation.calico or {}).get("felix") or {}).get(SOURCE_CHECK_FIELD)
+    return {"aws_source_check": next((name for name, value in AWS_SOURCE_CHECKS.items() if value == now), "do_nothing")}
+
+
 def _node(situation: Switch, planned: Record) -> Record:
     name = planned["name"]
     mtus = situation.pod_mtus(name)
@@ -124,6 +131,7 @@ def plan_switch(cluster: Facts, facts: t.Mapping[str, Facts], settings: Facts) -
         "bgp_before": {**bgp_of(situation, now), "node_mesh": situation.has_mesh},
         "bgp_both": {**bgp_of(situation, wanted), "node_mesh": situation.has_mesh or wanted.node_mesh},
         "bgp": {**bgp_of(situation, wanted), "node_mesh": wanted.node_mesh and not wanted.tunnel},
+        "felix_before": _felix_before(situation) if common["felix"] else {},
         "bgp_peers": [dict(peer) for peer in situation.settings.bgp_peers] if wanted.peers else [],
         "peers_before": situation.peers,
         "peers_leaving": leaving,

@@ -135,8 +135,15 @@ def test_the_source_check_of_aws_matters_where_the_tunnel_ends(now, wanted):
     lab.settings["aws_source_check"] = "disable"
     assert ("routing-aws-rights" in ids(plan_of(lab), "warning")) == native
     assert plan_of(lab)["felix"] == ({} if wanted == "vxlan" else {"aws_source_check": "disable"})
+    assert plan_of(lab)["felix_before"] == ({} if wanted == "vxlan" else {"aws_source_check": "do_nothing"})
     lab.node("n1")["provider_id"] = "gce://project/zone/n1"
     assert ids(plan_of(lab)) == (["routing-not-on-aws"] if native else [])
+
+
+def test_what_felix_did_with_the_source_check_is_known_for_the_way_back():
+    lab = calico_lab("vxlan", "bgp", aws_source_check="disable")
+    lab.calico["felix"] = {"awsSrcDstCheck": "Enable"}
+    assert plan_of(lab)["felix_before"] == {"aws_source_check": "enable"}
 
 
 def refused_flannel(lab):
