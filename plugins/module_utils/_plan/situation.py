@@ -74,6 +74,16 @@ class Situation:
         return [node for node in self.cluster_nodes if self.states[node["name"]] != node_state.CALICO]
 
     @property
+    def changes_ways(self) -> bool:
+        """Whether pods of some nodes are about to be reached in another way."""
+        return bool(self.to_move)
+
+    @property
+    def unwraps(self) -> bool:
+        """Whether packets inside a subnet have addresses of nodes and are about to have those of pods."""
+        return self.changes_ways and not self.mode.inside
+
+    @property
     def misplaced(self) -> t.Mapping[str, t.Sequence[str]]:
         """Addresses by node that pods have to give up before anything else; only of a rollback that puts Flannel back."""
         return {}

@@ -17,7 +17,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, m
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, is_blocked, may_pass, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.plan import Record, plan_common
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import ask
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, calico, nodes, routing, switching
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, bgp, calico, nodes, routing, switching
 from ansible_collections.podnet.cni.plugins.module_utils._plan.sessions import session_findings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import Settings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts
@@ -28,6 +28,8 @@ DIRECTION = "switch"
 RULES: tuple[t.Callable[[Switch], t.Iterator[Finding]], ...] = (
     routing.unknown,
     *switching.RULES,
+    *routing.SOURCE_CHECK_RULES,
+    bgp.passwords,
     nodes.not_ready,
     nodes.missing_in_inventory,
     nodes.unknown_hosts,

@@ -266,10 +266,10 @@ def sets_source_check(situation: Situation) -> bool:
     return situation.settings.aws_source_check == "disable" and not situation.mode.inside
 
 
-def judge_source_check(situation: Situation) -> t.Iterator[Finding]:
+def source_check(situation: Situation) -> t.Iterator[Finding]:
     """AWS drops packets that a machine sends with another source than its own, or gets for another destination."""
     now = _source_check(situation)
-    if zones.AWS not in _clouds(situation) or situation.mode.inside or now == AWS_SOURCE_CHECKS["disable"] or sets_source_check(situation):
+    if not situation.unwraps or zones.AWS not in _clouds(situation) or now == AWS_SOURCE_CHECKS["disable"] or sets_source_check(situation):
         return
     yield Finding(
         "routing-aws-source-check",
@@ -286,9 +286,9 @@ def judge_source_check(situation: Situation) -> t.Iterator[Finding]:
     )
 
 
-def judge_source_check_rights(situation: Situation) -> t.Iterator[Finding]:
+def source_check_rights(situation: Situation) -> t.Iterator[Finding]:
     """Calico is to turn the source/destination check off, which AWS has to allow it."""
-    if not sets_source_check(situation) or _source_check(situation) == AWS_SOURCE_CHECKS["disable"]:
+    if not situation.unwraps or not sets_source_check(situation) or _source_check(situation) == AWS_SOURCE_CHECKS["disable"]:
         return
     nodes = [node["name"] for node in situation.cluster_nodes if zones.cloud_of(node) == zones.AWS]
     if nodes:
@@ -306,10 +306,10 @@ def judge_source_check_rights(situation: Situation) -> t.Iterator[Finding]:
         )
 
 
-def judge_source_check_elsewhere(situation: Situation) -> t.Iterator[Finding]:
+def source_check_elsewhere(situation: Situation) -> t.Iterator[Finding]:
     """Calico is to turn AWS's source/destination check off on machines that are not of AWS, or that do not tell."""
     others = [node for node in situation.cluster_nodes if zones.cloud_of(node) != zones.AWS]
-    if not sets_source_check(situation) or not others:
+    if not situation.unwraps or not sets_source_check(situation) or not others:
         return
     strangers = [node for node in others if zones.cloud_of(node)]
     names = [node["name"] for node in strangers or others]
@@ -327,13 +327,6 @@ def judge_source_check_elsewhere(situation: Situation) -> t.Iterator[Finding]:
         _FELIX_ON_AWS,
         tuple(names) if strangers else (),
     )
-
-
-def source_check(situation: Situation) -> t.Iterator[Finding]:
-    """The source/destination check of AWS, while nodes are still to be moved."""
-    if situation.to_move:
-        for judge in SOURCE_CHECK_JUDGES:
-            yield from judge(situation)
 
 
 class Advice(t.NamedTuple):
@@ -396,8 +389,8 @@ def recommended(situation: Situation) -> t.Iterator[Finding]:
     )
 
 
-SOURCE_CHECK_JUDGES = (judge_source_check, judge_source_check_rights, judge_source_check_elsewhere)
-"""Asked by a migration, and by a switch from the tunnel to a mode without one."""
+SOURCE_CHECK_RULES = (source_check, source_check_rights, source_check_elsewhere)
+"""Asked by a switch, too."""
 RULES = (
     unknown,
     changes,
@@ -408,6 +401,6 @@ RULES = (
     tunnel_addresses,
     policies_of_nodes,
     peers_unused,
-    source_check,
+    *SOURCE_CHECK_RULES,
     recommended,
 )

@@ -13,7 +13,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_fabric impo
 from ansible_collections.podnet.cni.plugins.module_utils._plan import reflectors
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, INFO, WARNING, Finding
 from ansible_collections.podnet.cni.plugins.module_utils._plan.modes import VXLAN_OVERHEAD
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import routing
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.host import rp_filter_of
 from ansible_collections.podnet.cni.plugins.module_utils._plan.switch_situation import Switch
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject, per_node
@@ -330,13 +329,6 @@ def mtu_grows(situation: Switch) -> t.Iterator[Finding]:
         )
 
 
-def source_check(situation: Switch) -> t.Iterator[Finding]:
-    """The source/destination check of AWS, when packets have had the addresses of nodes so far."""
-    if situation.now is not None and situation.now.inside and not situation.mode.inside:
-        for judge in routing.SOURCE_CHECK_JUDGES:
-            yield from judge(situation)
-
-
 RULES = (
     not_on_calico,
     unknown_mode,
@@ -354,5 +346,4 @@ RULES = (
     policies_of_nodes,
     mtu_shrinks,
     mtu_grows,
-    source_check,
 )

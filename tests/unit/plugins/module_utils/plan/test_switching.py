@@ -146,6 +146,18 @@ def test_what_felix_did_with_the_source_check_is_known_for_the_way_back():
     assert plan_of(lab)["felix_before"] == {"aws_source_check": "enable"}
 
 
+def test_a_switch_to_routers_needs_their_password():
+    lab = calico_lab("vxlan", "bgp")
+    for peer in lab.settings["bgp_peers"]:
+        peer["password"] = {"name": "bgp-password", "key": "router"}
+    assert "bgp-password-unknown" in ids(plan_of(lab), "warning")
+    entry = {"name": "bgp-password", "key": "router", "account": "kube-system/calico-node", "present": False, "has_key": False, "readable": False}
+    lab.cluster["bgp_passwords"] = [entry]
+    assert ids(plan_of(lab)) == ["bgp-password-missing", "bgp-password-not-readable"]
+    lab.settings["routing"] = "vxlan"
+    assert ids(plan_of(lab)) == []
+
+
 def refused_flannel(lab):
     lab.cluster["flannel"] = {"daemonset": {"namespace": "kube-flannel", "name": "kube-flannel-ds"}, "network": "10.244.0.0/16"}
 
