@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: calico_ipam
-short_description: Address pool, blocks, reservations and BGP defaults of Calico, for a network that another CNI still uses
+short_description: Address pool, blocks, reservations and defaults of BGP and Felix, for a network that another CNI still uses
 version_added: 0.1.0
 author:
   - The podnet.cni authors (@podnet)
@@ -143,6 +143,21 @@ options:
         description: Whether every node peers with every other.
         type: bool
         default: false
+  felix:
+    description:
+      - Fields of the FelixConfiguration V(default). Only those that are given are written.
+      - A Felix that runs starts anew when one of them changes.
+    type: dict
+    suboptions:
+      aws_source_check:
+        description:
+          - What Felix does with the source/destination check of the machine of AWS that it runs on, C(awsSrcDstCheck). V(disable) and
+            V(enable) set it on the machine's first network interface, for which the machine needs the rights C(ec2:DescribeInstances) and
+            C(ec2:ModifyNetworkInterfaceAttribute). V(do_nothing) leaves it as it is.
+          - Until AWS has accepted V(disable) or V(enable) calico-node is not Ready, which on a machine of anybody else is for ever.
+        type: str
+        choices: [do_nothing, enable, disable]
+        required: true
 seealso:
   - module: podnet.cni.calico_install
   - module: podnet.cni.calico_bgp_peer
@@ -273,7 +288,7 @@ def option_problems(params: t.Mapping[str, t.Any]) -> list[str]:
     if params["state"] == "absent":
         problems += [
             f"{option}: '{params[option]}' is never removed by this module; leave {option} out with state=absent"
-            for option in ("pool", "claims", "strict_affinity", "max_blocks_per_host", "release", "bgp")
+            for option in ("pool", "claims", "strict_affinity", "max_blocks_per_host", "release", "bgp", "felix")
             if params[option]
         ]
     return problems
@@ -358,6 +373,8 @@ class Ipam:
         self._reservations()
         if self.params["bgp"] or self.params["ignored_interfaces"]:
             self._bgp()
+        if self.params["felix"]:
+            self._settings(self.api, "FelixConfiguration", "default", calico_resources.felix_spec(self.params["felix"]["aws_source_check"]))
         if self.params["node_labels"]:
             wanted_names = {claim["node"] for claim in self.params["claims"]}
             self._labels([node for node in nodes if not wanted_names or node["metadata"]["name"] in wanted_names], calico_resources.MIGRATION_VALUE)
@@ -627,6 +644,10 @@ def main() -> t.NoReturn:
                     "as_number": {"type": "raw", "required": True},
                     "node_mesh": {"type": "bool", "default": False},
                 },
+            },
+            "felix": {
+                "type": "dict",
+                "options": {"aws_source_check": {"type": "str", "choices": list(calico_resources.AWS_SOURCE_CHECKS), "required": True}},
             },
             **KUBE_ARGUMENTS,
         },

@@ -59,6 +59,23 @@ options:
     elements: str
     choices: [plan, move, install, remove, restore, uninstall]
     default: []
+  bgp_passwords:
+    description:
+      - Secrets of C(kube-system) that BGP peers are going to have their passwords from, with O(scope=cluster). Whether they are there, and whether
+        calico-node may read them, is in RV(ignore:ansible_facts.podnet_cluster.bgp_passwords), without the passwords.
+      - Empty, nothing is asked.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the Secret.
+        type: str
+        required: true
+      key:
+        description: Key in it.
+        type: str
+        required: true
 """
 
 EXAMPLES = r"""
@@ -295,6 +312,22 @@ ansible_facts:
             missing:
               - {verbs: [create], api_group: "", resource: pods/eviction, names: [], namespace: "", text: create pods/eviction}
             problem:
+        bgp_passwords:
+          description:
+            - What is known of each Secret of O(bgp_passwords), and never what is in it. None when nothing was asked.
+            - C(present), C(has_key) and C(readable) are None when the API server does not tell, and C(problem) says why.
+          returned: always
+          type: list
+          elements: dict
+          sample:
+            - namespace: kube-system
+              name: bgp-password
+              key: router
+              account: kube-system/calico-node
+              present: true
+              has_key: true
+              readable: true
+              problem:
         calico:
           description: Calico's DaemonSet, pools, blocks, peers and sessions. None without Calico.
           returned: always
@@ -312,6 +345,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.podnet.cni.plugins.module_utils._host.node_facts import collect_node_facts
 from ansible_collections.podnet.cni.plugins.module_utils._kube import access_review, access_rules
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
+from ansible_collections.podnet.cni.plugins.module_utils._kube.bgp_passwords import read_passwords
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.cluster_facts import read_cluster
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Forbidden, KubeError, Unauthorized
@@ -352,6 +386,13 @@ def main() -> t.NoReturn:
             "cni_state_dir": {"type": "path", "default": "/var/lib/cni"},
             "flannel_run_dir": {"type": "path", "default": "/run/flannel"},
             "access": {"type": "list", "elements": "str", "choices": list(access_rules.PURPOSES), "default": []},
+            "bgp_passwords": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "no_log": False,  # they name Secrets, and are none
+                "options": {"name": {"type": "str", "required": True}, "key": {"type": "str", "required": True, "no_log": False}},
+            },
             **KUBE_ARGUMENTS,
         },
         supports_check_mode=True,
@@ -362,6 +403,7 @@ def main() -> t.NoReturn:
     try:
         facts = read_cluster(kube)
         facts["access"] = access_of(kube, module.params["access"], facts)
+        facts["bgp_passwords"] = read_passwords(kube, module.params["bgp_passwords"], facts["calico"])
         facts["api_calls"] = kube.calls
     except KubeError as exc:
         module.fail_json(msg=why_not(kube, exc))

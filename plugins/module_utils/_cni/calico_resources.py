@@ -28,6 +28,7 @@ PLURALS = {
     "BGPPeer": "bgppeers",
     "BlockAffinity": "blockaffinities",
     "CalicoNodeStatus": "caliconodestatuses",
+    "FelixConfiguration": "felixconfigurations",
     "IPAMBlock": "ipamblocks",
     "IPAMConfig": "ipamconfigs",
     "IPAMConfiguration": "ipamconfigurations",
@@ -109,6 +110,16 @@ ABSENT: dict[str, t.Any] = {"natOutgoing": False}
 def bgp_configuration_spec(as_number: int, node_mesh: bool) -> Object:
     """The fields of the default BGPConfiguration that the migration decides."""
     return {"asNumber": as_number, "nodeToNodeMeshEnabled": node_mesh}
+
+
+AWS_SOURCE_CHECKS = {"do_nothing": "DoNothing", "enable": "Enable", "disable": "Disable"}
+"""What C(awsSrcDstCheck) of a FelixConfiguration says (api/pkg/apis/projectcalico/v3/felixconfig.go)."""
+SOURCE_CHECK_FIELD = "awsSrcDstCheck"
+
+
+def felix_spec(aws_source_check: str) -> Object:
+    """The field of the default FelixConfiguration that the migration may decide."""
+    return {SOURCE_CHECK_FIELD: AWS_SOURCE_CHECKS[aws_source_check]}
 
 
 FLANNEL_DEVICES = "flannel.*"

@@ -32,7 +32,7 @@ class Rule(t.NamedTuple):
     names: tuple[str, ...] = ()
     namespace: str = ""
     optional: bool = False
-    """Without it something stays that the run would remove, but nothing fails."""
+    """Without it something stays that the run would remove, or is told as not known, but nothing fails."""
 
 
 PLAN = (
@@ -45,6 +45,13 @@ PLAN = (
     Rule("the roles of Flannel's account", (RBAC,), ("clusterrolebindings",), ("list",)),
     Rule("the roles of Flannel's account", (RBAC,), ("clusterroles",), ("get",)),
     Rule("who has the lock", ("coordination.k8s.io",), ("leases",), ("get",), (JOURNAL,)),
+    Rule(
+        "whether calico-node may read the Secret with the routers' password; nothing is kept of the question",
+        ("authorization.k8s.io",),
+        ("subjectaccessreviews",),
+        ("create",),
+        optional=True,
+    ),
     Rule(
         "Calico, when it is there already",
         CALICO_GROUPS,
@@ -104,9 +111,9 @@ INSTALL = (
     ),
     Rule("who has Calico's roles", (RBAC,), ("clusterrolebindings",), ("get", "create", "patch"), CALICO_NAMES),
     Rule(
-        "settings of BGP and IPAM",
+        "settings of BGP, IPAM and Felix",
         CALICO_GROUPS,
-        ("bgpconfigurations", "ipamconfigs", "ipamconfigurations"),
+        ("bgpconfigurations", "felixconfigurations", "ipamconfigs", "ipamconfigurations"),
         ("get", "create", "patch"),
     ),
     Rule("the pool", CALICO_GROUPS, ("ippools",), ("create", "patch")),

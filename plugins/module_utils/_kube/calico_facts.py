@@ -74,6 +74,7 @@ def daemonset_facts(daemonset: Object, pods: t.Iterable[Object]) -> dict[str, t.
         "namespace": metadata["namespace"],
         "name": metadata["name"],
         "image": image,
+        "account": daemonset["spec"]["template"]["spec"].get("serviceAccountName") or "default",
         "desired": status.get("desiredNumberScheduled", 0),
         "ready": status.get("numberReady", 0),
         "ready_nodes": sorted(pod["node"] for pod in mine if pod["ready"] and not pod["terminating"] and pod["node"]),

@@ -13,8 +13,9 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Fi
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import preflight
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.bgp import given_peers
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.calico import matching_pool
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.routing import sets_source_check
 from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import POOL_NAME, Settings
-from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation, zone_of
+from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
 
 Record = dict[str, t.Any]
@@ -90,7 +91,7 @@ def plan_node(situation: Situation, node: Facts, findings: t.Sequence[Finding], 
     return {
         "name": name,
         "host": situation.settings.host_of(name),
-        "zone": zone_of(node),
+        "zone": situation.zone_of(node),
         "address": node.get("internal_ip"),
         "control_plane": bool(node.get("control_plane")),
         "cordoned": cordoned,
@@ -136,7 +137,7 @@ def plan_common(situation: Situation, findings: t.Sequence[Finding], moving: t.S
             "server_version": cluster.get("server_version"),
             "gathered_at": cluster.get("gathered_at"),
             "nodes": len(situation.cluster_nodes),
-            "zones": len({zone_of(node) for node in situation.cluster_nodes} - {""}),
+            "zones": len({situation.zone_of(node) for node in situation.cluster_nodes} - {""}),
             "pods": sum(1 for pod in situation.pods if not workloads.is_finished(pod)),
             "flannel": _flannel_summary(situation.flannel),
             "calico": ((situation.calico or {}).get("daemonset") or {}).get("image"),
@@ -144,6 +145,7 @@ def plan_common(situation: Situation, findings: t.Sequence[Finding], moving: t.S
         "network": situation.network,
         "pool": pool_of(situation),
         "routing": situation.mode.echo(),
+        "felix": {"aws_source_check": "disable"} if sets_source_check(situation) else {},
         "nodes": [plan_node(situation, node, findings, steps_of if node["name"] in moving else None) for node in situation.cluster_nodes],
         "batches": batches.split(moving, chosen.serial, reflectors.chosen(situation) or reflectors.existing(situation)),
         "workloads": workloads.ready_counts(situation.pods),

@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_bgp_node
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_bgp_peer_spec import parse_as_number
 from ansible_collections.podnet.cni.plugins.module_utils._plan.routing import Routes
-from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation, zone_of
+from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
 
 Peer = dict[str, t.Any]
@@ -65,13 +65,13 @@ def _automatic(situation: Situation) -> list[str]:
     """
     usable = {node["name"]: node for node in situation.cluster_nodes if is_usable(node)}
     names = [name for name in existing(situation) if name in usable]
-    zones = {zone_of(node) for node in usable.values()}
+    zones = {situation.zone_of(node) for node in usable.values()}
     number = len(names) if len(names) >= LEAST else max(LEAST, min(MOST, len(zones)))
     while len(names) < min(number, len(usable)):
-        taken = [zone_of(usable[name]) for name in names]
+        taken = [situation.zone_of(usable[name]) for name in names]
 
         def order(node: Facts, taken: list[str] = taken) -> tuple[t.Any, ...]:
-            zone = zone_of(node)
+            zone = situation.zone_of(node)
             return (taken.count(zone), natural_key(zone), not node.get("control_plane"), natural_key(str(node["name"])))
 
         names.append(min((node for name, node in usable.items() if name not in names), key=order)["name"])
@@ -80,7 +80,7 @@ def _automatic(situation: Situation) -> list[str]:
 
 def as_number_of(situation: Situation, node: Facts) -> t.Any:
     """The AS number of a node: that of its zone, the one that it has in Calico already, or that of all nodes."""
-    of_zone = situation.settings.zone_as_numbers.get(zone_of(node))
+    of_zone = situation.settings.zone_as_numbers.get(situation.zone_of(node))
     annotated = (node.get("annotations") or {}).get(calico_bgp_node.AS_NUMBER)
     return next(value for value in (of_zone, annotated, situation.settings.as_number) if value is not None)
 
@@ -125,7 +125,7 @@ def node_settings(situation: Situation) -> list[dict[str, t.Any]]:
     settings = []
     for node in situation.cluster_nodes:
         entry = {"name": node["name"]}
-        of_zone = situation.settings.zone_as_numbers.get(zone_of(node))
+        of_zone = situation.settings.zone_as_numbers.get(situation.zone_of(node))
         if of_zone is not None:
             entry["as_number"] = of_zone
         if node["name"] in names:

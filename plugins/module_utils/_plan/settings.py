@@ -52,6 +52,8 @@ class Settings:
     block_size: int = 26
     serial: tuple[batches.Size, ...] = batches.DEFAULT
     as_number: t.Any = 64512
+    aws_source_check: str = "leave"
+    """Whether Calico is to turn AWS's source/destination check off: C(leave) or C(disable)."""
     bgp_peers: tuple[t.Mapping[str, t.Any], ...] = ()
     zone_as_numbers: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     """AS numbers of the nodes of some zones; those of all others have C(as_number)."""

@@ -9,18 +9,11 @@ import dataclasses
 import functools
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan import modes, node_state, subnets, workloads
+from ansible_collections.podnet.cni.plugins.module_utils._plan import modes, node_state, subnets, workloads, zones
 from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import Settings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
 
 Facts = t.Mapping[str, t.Any]
-ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone", "zone")
-
-
-def zone_of(cluster_node: Facts) -> str:
-    """Zone of a node by its labels, empty without one."""
-    labels = cluster_node.get("labels") or {}
-    return str(next((labels[label] for label in ZONE_LABELS if labels.get(label)), ""))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +34,14 @@ class Situation:
         """Subnet of each node that facts were gathered of."""
         found = ((node["name"], subnets.subnet_of(node, facts)) for node, facts in self.node_facts())
         return {name: subnet for name, subnet in found if subnet}
+
+    @functools.cached_property
+    def _zones(self) -> dict[str, str]:
+        return zones.zones_of(self.cluster_nodes, self.subnets)
+
+    def zone_of(self, node: Facts) -> str:
+        """Zone of a node of the cluster, empty when nothing tells it."""
+        return self._zones.get(str(node["name"]), "")
 
     @property
     def flannel(self) -> Facts | None:
@@ -71,6 +72,16 @@ class Situation:
     def to_move(self) -> list[Facts]:
         """Nodes that are not wholly on Calico."""
         return [node for node in self.cluster_nodes if self.states[node["name"]] != node_state.CALICO]
+
+    @property
+    def changes_ways(self) -> bool:
+        """Whether pods of some nodes are about to be reached in another way."""
+        return bool(self.to_move)
+
+    @property
+    def unwraps(self) -> bool:
+        """Whether packets inside a subnet have addresses of nodes and are about to have those of pods."""
+        return self.changes_ways and not self.mode.inside
 
     @property
     def misplaced(self) -> t.Mapping[str, t.Sequence[str]]:

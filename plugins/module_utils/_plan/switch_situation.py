@@ -53,6 +53,16 @@ class Switch(Situation):
         return next((mode for mode in found if mode.tunnel or mode.node_mesh == self.has_mesh), None)
 
     @property
+    def changes_ways(self) -> bool:
+        """Whether the mode is to be another one."""
+        return self.now is not None and self.now != self.mode
+
+    @property
+    def unwraps(self) -> bool:
+        """Whether a tunnel that leads everything ends."""
+        return self.now is not None and bool(self.now.inside) and not self.mode.inside
+
+    @property
     def peers(self) -> list[str]:
         """BGPPeers that are there."""
         return sorted(str(peer["name"]) for peer in (self.calico or {}).get("bgp_peers") or [])

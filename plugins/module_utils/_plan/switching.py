@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import AWS_SOURCE_CHECKS, SOURCE_CHECK_FIELD
 from ansible_collections.podnet.cni.plugins.module_utils._plan import batches, modes, switch_steps
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import Finding, is_blocked, may_pass, ordered
 from ansible_collections.podnet.cni.plugins.module_utils._plan.plan import Record, plan_common
 from ansible_collections.podnet.cni.plugins.module_utils._plan.preflight import ask
-from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, calico, nodes, routing, switching
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules import access, bgp, calico, nodes, routing, switching
 from ansible_collections.podnet.cni.plugins.module_utils._plan.sessions import session_findings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.settings import Settings
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts
@@ -27,6 +28,8 @@ DIRECTION = "switch"
 RULES: tuple[t.Callable[[Switch], t.Iterator[Finding]], ...] = (
     routing.unknown,
     *switching.RULES,
+    *routing.SOURCE_CHECK_RULES,
+    bgp.passwords,
     nodes.not_ready,
     nodes.missing_in_inventory,
     nodes.unknown_hosts,
@@ -68,6 +71,12 @@ def pool_of(situation: Switch, mode: modes.Mode) -> Record:
         "nat_outgoing": bool(pool.get("natOutgoing")),
         "encapsulation": mode.encapsulation,
     }
+
+
+def _felix_before(situation: Switch) -> Record:
+    """What Felix does with the source/destination check of AWS now; without the field that is nothing."""
+    now = ((situation.calico or {}).get("felix") or {}).get(SOURCE_CHECK_FIELD)
+    return {"aws_source_check": next((name for name, value in AWS_SOURCE_CHECKS.items() if value == now), "do_nothing")}
 
 
 def _node(situation: Switch, planned: Record) -> Record:
@@ -124,6 +133,7 @@ def plan_switch(cluster: Facts, facts: t.Mapping[str, Facts], settings: Facts) -
         "bgp_before": {**bgp_of(situation, now), "node_mesh": situation.has_mesh},
         "bgp_both": {**bgp_of(situation, wanted), "node_mesh": situation.has_mesh or wanted.node_mesh},
         "bgp": {**bgp_of(situation, wanted), "node_mesh": wanted.node_mesh and not wanted.tunnel},
+        "felix_before": _felix_before(situation) if common["felix"] else {},
         "bgp_peers": [dict(peer) for peer in situation.settings.bgp_peers] if wanted.peers else [],
         "peers_before": situation.peers,
         "peers_leaving": leaving,

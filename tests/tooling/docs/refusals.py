@@ -35,7 +35,7 @@ TITLES = {
     "gate.py": "Gates after each batch",
 }
 INTRODUCTIONS = {
-    "rules/switching.py": "Asked by the preflight of `switch_routing`, with rules about nodes and Calico above.",
+    "rules/switching.py": "Asked by the preflight of `switch_routing`, with rules about nodes, Calico, AWS and passwords above.",
     "rules/going_back.py": "Asked by the preflight of `rollback_to_flannel`, with most rules about nodes and pods above.",
     "routing.py": "Asked by the preflight, by the proof of the fabric and by every gate. "
     "[`block-route-missing`](#block-route-missing) is asked by the gates only.",

@@ -16,14 +16,16 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.podnet.cni.plugins.module_utils._kube.argspec import KUBE_ARGUMENTS
+from ansible_collections.podnet.cni.plugins.module_utils._kube.bgp_passwords import ACCOUNT, VERBS
 from ansible_collections.podnet.cni.plugins.module_utils._kube.cluster_facts import read_cluster
 from ansible_collections.podnet.cni.plugins.module_utils._plan.batches import parse_serial
+from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.bgp import SECRETS_IN
 from ansible_collections.podnet.cni.plugins.module_utils._plan.variables import PREFIX
 from ansible_collections.podnet.cni.plugins.module_utils._run.journal import Journal
 from ansible_collections.podnet.cni.plugins.module_utils._run.lock import new_lock
 from ansible_collections.podnet.cni.tests.unit.fakes import flannel
 from ansible_collections.podnet.cni.tests.unit.fakes.kube import FakeKube
-from tooling.docs import variables
+from tooling.docs import rbac, variables
 from tooling.places import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
@@ -162,4 +164,16 @@ def test_the_role_for_the_plan_allows_what_the_plan_reads(calico):
     }
     assert len(kube.asked) > 15
     assert kube.asked - allowed == set()
-    assert {verb for verb, dummy, dummy2 in allowed} == {"get", "list"}
+    writing = {rule for rule in allowed if rule[0] not in ("get", "list")}
+    assert writing == {("create", "authorization.k8s.io", "subjectaccessreviews")}, "a question, of which nothing is kept"
+
+
+def test_calico_node_and_the_preflight_may_read_the_one_secret_of_the_example():
+    role, binding = yaml.safe_load((EXAMPLES / "bgp-password.yml").read_text(encoding="utf-8"))["items"]
+    (rule,) = role["rules"]
+    assert (rule["resources"], len(rule["resourceNames"])) == (["secrets"], 1)
+    assert {*VERBS, "get"} == set(rule["verbs"])
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    accounts = [(subject["namespace"], subject["name"]) for subject in binding["subjects"]]
+    assert accounts == [("kube-system", ACCOUNT), (rbac.NAMESPACE, rbac.ACCOUNT)]
+    assert {item["metadata"]["namespace"] for item in (role, binding)} == {SECRETS_IN}

@@ -12,10 +12,14 @@ from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_bgp_peer_sp
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_selector import SelectorError, parse_selector
 from ansible_collections.podnet.cni.plugins.module_utils._plan import reflectors
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding
-from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation, zone_of
+from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Facts, Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject
 
 _PEER = "projectcalico/calico:api/pkg/apis/projectcalico/v3/bgppeer.go"
+_PASSWORDS = "projectcalico/calico:confd/pkg/backends/calico/secret_watcher.go"
+SECRETS_IN = "kube-system"
+"""Where calico-node looks for passwords, unless somebody gives it NAMESPACE, which Calico's manifest does not."""
+_UNKNOWN = {"has_key": "whether it has the password", "readable": "whether calico-node may read it"}
 
 
 def given_peers(situation: Situation) -> list[Facts]:
@@ -90,7 +94,7 @@ def invalid(situation: Situation) -> t.Iterator[Finding]:
         parse_as_number(situation.settings.as_number)
     except ValueError as exc:
         problems.append(("podnet_bgp_as_number", f"'{situation.settings.as_number}' {exc}."))
-    zones = {zone_of(node) for node in situation.cluster_nodes}
+    zones = {situation.zone_of(node) for node in situation.cluster_nodes}
     for zone, number in situation.settings.zone_as_numbers.items():
         subject = "podnet_bgp_zone_as_numbers"
         if zone not in zones:
@@ -132,6 +136,9 @@ def _value_problems(peer: Facts) -> t.Iterator[str]:
             parse_peer_ip(str(peer["peer_ip"]))
         except ValueError as exc:
             yield f"peer_ip '{peer['peer_ip']}' {exc}."
+    password = peer.get("password")
+    if password and not (isinstance(password, dict) and all(isinstance(password.get(key), str) and password[key] for key in ("name", "key"))):
+        yield "password does not have the name and the key of a Secret."
     if peer.get("node") and peer.get("node_selector"):
         yield "node and node_selector exclude each other."
     if peer.get("node_selector"):
@@ -148,6 +155,61 @@ def _selections(situation: Situation) -> t.Iterator[tuple[Facts, list[str]]]:
             yield peer, selected(peer, reflectors.labelled(situation))
         except SelectorError:
             continue
+
+
+def passwords(situation: Situation) -> t.Iterator[Finding]:
+    """Secrets with routers' passwords that are not there, that calico-node may not read, or of which neither is known."""
+    wanted = _passwords(situation) if situation.changes_ways and situation.mode.peers else {}
+    known = {(entry["name"], entry["key"]): entry for entry in situation.cluster.get("bgp_passwords") or []}
+    for (name, key), peers in wanted.items():
+        entry = known.get((name, key)) or {"problem": "nobody has asked for it"}
+        subject = f"Secret {SECRETS_IN}/{name}"
+        if entry.get("has_key") is False:
+            there = f"There is one, without a value for the key {key}" if entry["present"] else "There is none"
+            yield Finding(
+                "bgp-password-missing",
+                BLOCKER,
+                subject,
+                f"{there}. {listed(peers)} {'has' if len(peers) == 1 else 'have'} the password from its key {key}.",
+                "BIRD would have no password, the router would refuse the session, and whoever relies on it would get no routes.",
+                "Make it: `kubectl -n kube-system create secret generic NAME --from-file=KEY=FILE`, with the password and no line end in the file; "
+                "or correct the password in podnet_bgp_peers.",
+                _PASSWORDS,
+            )
+        if entry.get("readable") is False:
+            yield Finding(
+                "bgp-password-not-readable",
+                BLOCKER,
+                f"ServiceAccount {entry['account']}",
+                f"It may not list and watch {subject}, from which {listed(peers)} {'has' if len(peers) == 1 else 'have'} the password.",
+                "Calico's own role lets calico-node read no Secret. BIRD would have no password, and the session would never come up.",
+                "Put the Secret's name into docs/examples/bgp-password.yml of this collection, a Role and a RoleBinding for this one Secret, and "
+                "apply it.",
+                _PASSWORDS,
+            )
+        if entry.get("has_key") is None or entry.get("readable") is None:
+            unknown = [text for field, text in _UNKNOWN.items() if entry.get(field) is None]
+            yield Finding(
+                "bgp-password-unknown",
+                WARNING,
+                subject,
+                f"Not known: {listed(unknown)}. The reason: {str(entry.get('problem') or 'the API server does not tell')[:150]}.",
+                "Without the password, or without the right to read it, the session of this router never comes up, and the run would end while it "
+                "waits for it.",
+                "Look yourself, or let the user of the kubeconfig look: docs/examples/bgp-password.yml of this collection lets calico-node and "
+                "podnet-migration read this one Secret, rbac.yml and rbac-plan.yml let the user ask what calico-node may do.",
+                _PASSWORDS,
+            )
+
+
+def _passwords(situation: Situation) -> dict[tuple[str, str], list[str]]:
+    """The peers that have their password from a key of a Secret."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for peer in situation.settings.bgp_peers:
+        password = peer.get("password")
+        if isinstance(password, dict) and password.get("name") and password.get("key"):
+            found.setdefault((str(password["name"]), str(password["key"])), []).append(f"BGPPeer {peer.get('name')}")
+    return found
 
 
 def matches_nothing(situation: Situation) -> t.Iterator[Finding]:
@@ -177,7 +239,7 @@ def nodes_without(situation: Situation) -> t.Iterator[Finding]:
     served = {name for dummy, names in _selections(situation) for name in names}
     alone = [node["name"] for node in situation.to_move if node["name"] not in served and node.get("operating_system") in (None, "linux")]
     if alone:
-        zones = natural({zone_of(node) or "no zone" for node in situation.cluster_nodes if node["name"] in alone})
+        zones = natural({situation.zone_of(node) or "no zone" for node in situation.cluster_nodes if node["name"] in alone})
         yield Finding(
             "bgp-node-without-peer",
             BLOCKER,
@@ -251,4 +313,4 @@ def _number(value: t.Any) -> int | None:
         return None
 
 
-RULES = (method, none_given, invalid, matches_nothing, nodes_without, own_number_in_path, peer_is_a_node)
+RULES = (method, none_given, invalid, passwords, matches_nothing, nodes_without, own_number_in_path, peer_is_a_node)

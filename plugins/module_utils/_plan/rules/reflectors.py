@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_bgp_node import CLUSTER_ID
 from ansible_collections.podnet.cni.plugins.module_utils._plan import reflectors
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding
-from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation, zone_of
+from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject, per_node
 
 _TEMPLATE = "projectcalico/calico:confd/etc/calico/confd/templates/bird.cfg.template"
@@ -78,8 +78,8 @@ def too_few(situation: Situation) -> t.Iterator[Finding]:
 def one_zone(situation: Situation) -> t.Iterator[Finding]:
     """All route reflectors in one zone of several."""
     names = reflectors.chosen(situation)
-    zones = {zone_of(node) for node in situation.cluster_nodes} - {""}
-    taken = {zone_of(node) for node in situation.cluster_nodes if node["name"] in names}
+    zones = {situation.zone_of(node) for node in situation.cluster_nodes} - {""}
+    taken = {situation.zone_of(node) for node in situation.cluster_nodes if node["name"] in names}
     if situation.to_move and len(names) >= reflectors.LEAST and len(zones) > 1 and len(taken) == 1:
         yield Finding(
             "reflectors-one-zone",

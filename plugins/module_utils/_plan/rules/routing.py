@@ -8,8 +8,13 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import MIGRATION_LABEL, TUNNEL_ANNOTATION
-from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, modes, node_state
+from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import (
+    AWS_SOURCE_CHECKS,
+    MIGRATION_LABEL,
+    SOURCE_CHECK_FIELD,
+    TUNNEL_ANNOTATION,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, modes, node_state, zones
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, INFO, WARNING, Finding
 from ansible_collections.podnet.cni.plugins.module_utils._plan.modes import VXLAN_OVERHEAD
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.bgp import given_peers
@@ -18,13 +23,14 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject, per_node
 
 VARIABLE = "podnet_calico_routing"
+SOURCE_CHECK = "podnet_calico_aws_source_check"
 PORT, VNI = 4789, 4096
 """Of Calico's VXLAN, unless FelixConfiguration says something else (projectcalico/calico:felix/config/config_params.go)."""
 MOST_IN_MESH = 100
 """From here on Calico's own documentation advises against a mesh (docs.tigera.io, networking/configuring/bgp)."""
 STRICT_CLOUDS = {"azure": "Azure", "gce": "Google Cloud", "openstack": "OpenStack"}
 """Clouds whose network drops packets with addresses that it did not give to the sender, unless it is told about each of them."""
-_FELIX = "projectcalico/calico:api/pkg/apis/projectcalico/v3/felixconfig.go"
+_FELIX_ON_AWS = "projectcalico/calico:felix/aws/ec2.go"
 
 
 def unknown(situation: Situation) -> t.Iterator[Finding]:
@@ -246,28 +252,80 @@ def peers_unused(situation: Situation) -> t.Iterator[Finding]:
 
 
 def _clouds(situation: Situation) -> set[str]:
-    """The clouds that nodes are machines of, by the beginning of their provider id."""
-    ids = (str(node.get("provider_id") or "") for node in situation.cluster_nodes)
-    return {text.split("://", 1)[0] for text in ids if "://" in text}
+    """The clouds that nodes are machines of."""
+    return {zones.cloud_of(node) for node in situation.cluster_nodes} - {""}
+
+
+def _source_check(situation: Situation) -> str | None:
+    """What Felix does with the source/destination check of its machine now."""
+    return ((situation.calico or {}).get("felix") or {}).get(SOURCE_CHECK_FIELD)
+
+
+def sets_source_check(situation: Situation) -> bool:
+    """Whether Calico is to turn the source/destination check of AWS off: in a mode in which packets have addresses of pods."""
+    return situation.settings.aws_source_check == "disable" and not situation.mode.inside
 
 
 def source_check(situation: Situation) -> t.Iterator[Finding]:
     """AWS drops packets that a machine sends with another source than its own, or gets for another destination."""
-    felix = (situation.calico or {}).get("felix") or {}
-    if not situation.to_move or "aws" not in _clouds(situation) or situation.mode.inside or felix.get("awsSrcDstCheck") == "Disable":
+    now = _source_check(situation)
+    if not situation.unwraps or zones.AWS not in _clouds(situation) or now == AWS_SOURCE_CHECKS["disable"] or sets_source_check(situation):
         return
     yield Finding(
         "routing-aws-source-check",
-        WARNING,
-        "FelixConfiguration default",
-        f"The nodes are machines of AWS, and awsSrcDstCheck is {felix.get('awsSrcDstCheck') or 'not set'}.",
+        BLOCKER if now == AWS_SOURCE_CHECKS["enable"] else WARNING,
+        SOURCE_CHECK,
+        f"The nodes are machines of AWS, it is '{situation.settings.aws_source_check}', and {SOURCE_CHECK_FIELD} of FelixConfiguration default is "
+        f"{now or 'not set'}.",
         f"With podnet_calico_routing={situation.mode.name} packets inside a subnet have the addresses of pods, and AWS drops what is not sent by "
-        "or for the "
-        "machine itself unless its source/destination check is off. The probe of the fabric would fail, and no pod would be moved.",
-        "Set awsSrcDstCheck: Disable in FelixConfiguration default, and allow the nodes ec2:ModifyNetworkInterfaceAttribute; or turn the check off "
-        "for "
-        "their network interfaces yourself; or set podnet_calico_routing to vxlan.",
-        _FELIX,
+        "or for the machine itself unless its source/destination check is off. The probe of the fabric would fail before any pod is led so.",
+        "Set podnet_calico_aws_source_check to disable, for which nodes need ec2:DescribeInstances and ec2:ModifyNetworkInterfaceAttribute; or, "
+        "with --instance-id of each, turn it off and look: `aws ec2 modify-instance-attribute --no-source-dest-check`, `aws ec2 "
+        "describe-instance-attribute --attribute sourceDestCheck`; or use vxlan.",
+        _FELIX_ON_AWS,
+    )
+
+
+def source_check_rights(situation: Situation) -> t.Iterator[Finding]:
+    """Calico is to turn the source/destination check off, which AWS has to allow it."""
+    if not situation.unwraps or not sets_source_check(situation) or _source_check(situation) == AWS_SOURCE_CHECKS["disable"]:
+        return
+    nodes = [node["name"] for node in situation.cluster_nodes if zones.cloud_of(node) == zones.AWS]
+    if nodes:
+        yield Finding(
+            "routing-aws-rights",
+            WARNING,
+            node_subject(nodes),
+            f"podnet_calico_aws_source_check is disable: {SOURCE_CHECK_FIELD} of FelixConfiguration default becomes Disable.",
+            "What AWS allows the nodes is not known here. calico-node is not Ready before AWS has turned the check off: without the rights the run "
+            "waits for podnet_wait_timeout and ends before a pod has moved. Only a machine's first network interface is set, and nobody sets it "
+            "back when Calico is removed.",
+            "Let the IAM role of every node allow ec2:DescribeInstances and ec2:ModifyNetworkInterfaceAttribute. For another interface than the "
+            "first: `aws ec2 modify-network-interface-attribute --no-source-dest-check --network-interface-id ID`.",
+            _FELIX_ON_AWS,
+        )
+
+
+def source_check_elsewhere(situation: Situation) -> t.Iterator[Finding]:
+    """Calico is to turn AWS's source/destination check off on machines that are not of AWS, or that do not tell."""
+    others = [node for node in situation.cluster_nodes if zones.cloud_of(node) != zones.AWS]
+    if not situation.unwraps or not sets_source_check(situation) or not others:
+        return
+    strangers = [node for node in others if zones.cloud_of(node)]
+    names = [node["name"] for node in strangers or others]
+    yield Finding(
+        "routing-not-on-aws",
+        BLOCKER if strangers else WARNING,
+        node_subject(names),
+        f"podnet_calico_aws_source_check is disable. Provider ids: {per_node({node['name']: node.get('provider_id') or 'none' for node in others})}.",
+        "Felix asks AWS's metadata service which machine it is on, again and again, and calico-node is not Ready until AWS has turned the check "
+        "off: on a machine of anybody else never. The run would end before a pod has moved.",
+        "Leave podnet_calico_aws_source_check out; in a cluster that is on AWS in part, turn the check off yourself (`aws ec2 "
+        "modify-instance-attribute --instance-id ID --no-source-dest-check`)."
+        if strangers
+        else "Leave podnet_calico_aws_source_check out unless these nodes are machines of AWS, which they do not tell without a provider id.",
+        _FELIX_ON_AWS,
+        tuple(names) if strangers else (),
     )
 
 
@@ -291,7 +349,7 @@ def advice(situation: Situation) -> Advice:
         return Advice(modes.MODES["vxlan"], "every node is in a subnet of its own, and no router that learns the routes to pods is given")
     if len(subnets) > 1:
         return Advice(modes.MODES["cross_subnet"], "no router that learns the routes to pods is given, and inside a subnet none is needed")
-    if "aws" in clouds:
+    if zones.AWS in clouds:
         return Advice(modes.MODES["cross_subnet"], "all nodes are in one subnet now, and nodes in other subnets of AWS could join")
     if len(situation.cluster_nodes) <= MOST_IN_MESH:
         return Advice(modes.MODES["bgp_mesh"], "all nodes are in one subnet and reach each other without a router")
@@ -331,6 +389,8 @@ def recommended(situation: Situation) -> t.Iterator[Finding]:
     )
 
 
+SOURCE_CHECK_RULES = (source_check, source_check_rights, source_check_elsewhere)
+"""Asked by a switch, too."""
 RULES = (
     unknown,
     changes,
@@ -341,6 +401,6 @@ RULES = (
     tunnel_addresses,
     policies_of_nodes,
     peers_unused,
-    source_check,
+    *SOURCE_CHECK_RULES,
     recommended,
 )

@@ -20,6 +20,7 @@ DEFAULTS = {
     "release": [],
     "ignored_interfaces": [],
     "bgp": None,
+    "felix": None,
 }
 FULL = {
     **DEFAULTS,
@@ -126,6 +127,31 @@ def test_absent(cluster):
     assert f"{API}/ipreservations/node-addresses" not in cluster.objects
     assert cluster.objects["/api/v1/nodes/n1"]["metadata"]["labels"] == {}
     assert not run(cluster, params)["changed"]
+
+
+FELIX = f"{API}/felixconfigurations/default"
+
+
+def test_the_source_check_of_aws_is_written_and_nothing_else_of_felix(cluster):
+    params = {**DEFAULTS, "felix": {"aws_source_check": "disable"}}
+    results = run(cluster, params, check_mode=True)
+    assert (results["changed"], cluster.writes()) == (True, [])
+    results = run(cluster, params)
+    assert results["diff"] == {
+        "before": {"FelixConfiguration default": {}},
+        "after": {"FelixConfiguration default": {"awsSrcDstCheck": "Disable"}},
+    }
+    assert cluster.objects[FELIX]["spec"] == {"awsSrcDstCheck": "Disable"}
+    assert not run(cluster, params)["changed"]
+    cluster.objects[FELIX]["spec"] = {"awsSrcDstCheck": "DoNothing", "logSeverityScreen": "Info"}
+    assert run(cluster, params)["changed"]
+    assert cluster.objects[FELIX]["spec"] == {"awsSrcDstCheck": "Disable", "logSeverityScreen": "Info"}
+    assert [method for method, path in cluster.writes()] == ["POST", "PATCH"]
+
+
+def test_felix_is_left_alone_when_nobody_asks(cluster):
+    run(cluster, FULL)
+    assert FELIX not in cluster.objects
 
 
 CONFIGURATION = f"{API}/bgpconfigurations/default"

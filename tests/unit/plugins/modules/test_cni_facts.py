@@ -71,6 +71,15 @@ def test_nothing_is_written_and_check_mode_reads_the_same(call, kube, kubeconfig
     assert kube.writes() == []
 
 
+def test_a_password_is_looked_for_and_not_told(call, kube, kubeconfig):
+    kube.add("/api/v1/namespaces/kube-system/secrets", {"metadata": {"name": "bgp-password"}, "data": {"router": "a2VwdA=="}})
+    results = call(scope="cluster", kubeconfig=kubeconfig, bgp_passwords=[{"name": "bgp-password", "key": "router"}])
+    (entry,) = results["ansible_facts"]["podnet_cluster"]["bgp_passwords"]
+    assert (entry["has_key"], entry["readable"]) == (True, None), "this server answers no question about others"
+    assert "a2VwdA==" not in str(results)
+    assert call(scope="cluster", kubeconfig=kubeconfig)["ansible_facts"]["podnet_cluster"]["bgp_passwords"] is None
+
+
 def test_the_context_is_chosen_by_its_name(call, api, tmp_path):
     path = api.write_kubeconfig(tmp_path / "kubeconfig", context="other")
     assert not call(scope="cluster", kubeconfig=path, context="other").get("failed")

@@ -57,6 +57,18 @@ def test_nodes_that_are_not_ready_or_not_linux_are_none():
     assert chosen(lab) == ["n2", "n4"]
 
 
+def test_availability_zones_of_aws_count_without_labels():
+    lab = large([""] * 6, route_reflectors="auto")
+    for number, node in enumerate(lab.cluster["nodes"]):
+        node["provider_id"] = f"aws:///eu-west-1{'abc'[number // 2]}/i-{number}"
+    assert chosen(lab) == ["n1", "n3", "n5"]
+    assert [entry["zone"] for entry in plan.plan_migration(lab.cluster, lab.nodes, lab.settings)["nodes"]][::2] == [
+        "eu-west-1a",
+        "eu-west-1b",
+        "eu-west-1c",
+    ]
+
+
 def test_those_that_are_reflectors_already_stay():
     lab = large("aabbcc", route_reflectors="auto")
     for name in ("n2", "n5"):
@@ -73,7 +85,7 @@ def test_there_are_enough_in_as_many_zones_as_can_be_and_the_same_again(zones, d
         lab.node(name)["ready"] = False
     names = chosen(lab)
     ready = [node for node in lab.cluster["nodes"] if node["ready"]]
-    zone = {node["name"]: reflectors.zone_of(node) for node in ready}
+    zone = {node["name"]: lab.situation.zone_of(node) for node in ready}
     assert reflectors.LEAST <= len(names) <= reflectors.MOST
     assert len({zone[name] for name in names}) == min(len(names), len(set(zone.values())))
     lab.cluster["nodes"].reverse()

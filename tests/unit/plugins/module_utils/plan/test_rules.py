@@ -176,6 +176,18 @@ def on(cloud):
     return change
 
 
+def with_password(**known):
+    """Both routers want the password of one Secret, of which everything is right but what C(known) says."""
+    found = {"namespace": "kube-system", "name": "bgp-password", "key": "router", "account": "kube-system/calico-node", "problem": None}
+
+    def change(lab):
+        for peer in lab.settings["bgp_peers"]:
+            peer["password"] = {"name": "bgp-password", "key": "router"}
+        lab.cluster["bgp_passwords"] = [{**found, "present": True, "has_key": True, "readable": True, **known}]
+
+    return change
+
+
 def one_subnet(lab):
     for name in ("n2", "n3"):
         number = lab.node(name)["internal_ip"].rsplit(".", 1)[1]
@@ -746,7 +758,46 @@ CASES = [
         "these addresses: n1: 10.244.0.253, n2: 10.244.1.253, n3: 10.244.2.253.",
     ),
     Case(routing.peers_unused, set_settings(routing="cross_subnet"), "routing-peers-unused", "warning", "podnet_bgp_peers", "2 routers given"),
-    Case(routing.source_check, on("aws"), "routing-aws-source-check", "warning", "FelixConfiguration default", "awsSrcDstCheck is not set."),
+    Case(
+        routing.source_check,
+        on("aws"),
+        "routing-aws-source-check",
+        "warning",
+        "podnet_calico_aws_source_check",
+        "it is 'leave', and awsSrcDstCheck of FelixConfiguration default is not set.",
+    ),
+    Case(
+        routing.source_check,
+        all_of(on("aws"), lambda lab: lab.calico.update(felix={"awsSrcDstCheck": "Enable"})),
+        "routing-aws-source-check",
+        "blocker",
+        "podnet_calico_aws_source_check",
+        "awsSrcDstCheck of FelixConfiguration default is Enable.",
+    ),
+    Case(
+        routing.source_check_rights,
+        all_of(on("aws"), set_settings(aws_source_check="disable")),
+        "routing-aws-rights",
+        "warning",
+        "nodes n1, n2, n3",
+        "awsSrcDstCheck of FelixConfiguration default becomes Disable.",
+    ),
+    Case(
+        routing.source_check_elsewhere,
+        all_of(on("aws"), set_node("n2", provider_id="openstack:///region/1"), set_settings(aws_source_check="disable")),
+        "routing-not-on-aws",
+        "blocker",
+        "node n2",
+        "podnet_calico_aws_source_check is disable. Provider ids: n2: openstack:///region/1.",
+    ),
+    Case(
+        routing.source_check_elsewhere,
+        set_settings(aws_source_check="disable"),
+        "routing-not-on-aws",
+        "warning",
+        "nodes n1, n2, n3",
+        "Provider ids: n1: none, n2: none, n3: none.",
+    ),
     Case(
         routing.recommended, lambda lab: None, "routing-recommended", "info", "podnet_calico_routing", "3 nodes in 2 subnets: 172.30.1.0/24 (1 node)"
     ),
@@ -757,6 +808,62 @@ CASES = [
         "blocker",
         "podnet_bgp_zone_as_numbers",
         "No node is in zone 'c'; there are a, b.",
+    ),
+    Case(
+        bgp.invalid,
+        lambda lab: lab.settings["bgp_peers"][0].update(password={"name": "bgp-password"}),
+        "bgp-peer-invalid",
+        "blocker",
+        "BGPPeer tor-a",
+        "password does not have the name and the key of a Secret.",
+    ),
+    Case(
+        bgp.passwords,
+        with_password(present=False, has_key=False),
+        "bgp-password-missing",
+        "blocker",
+        "Secret kube-system/bgp-password",
+        "There is none. BGPPeer tor-a, BGPPeer tor-b have the password from its key router.",
+    ),
+    Case(
+        bgp.passwords,
+        with_password(has_key=False),
+        "bgp-password-missing",
+        "blocker",
+        "Secret kube-system/bgp-password",
+        "There is one, without a value for the key router.",
+    ),
+    Case(
+        bgp.passwords,
+        with_password(readable=False),
+        "bgp-password-not-readable",
+        "blocker",
+        "ServiceAccount kube-system/calico-node",
+        "It may not list and watch Secret kube-system/bgp-password, from which BGPPeer tor-a, BGPPeer tor-b have the password.",
+    ),
+    Case(
+        bgp.passwords,
+        with_password(present=None, has_key=None, problem="the user of the kubeconfig may not read this Secret"),
+        "bgp-password-unknown",
+        "warning",
+        "Secret kube-system/bgp-password",
+        "Not known: whether it has the password. The reason: the user of the kubeconfig may not read this Secret.",
+    ),
+    Case(
+        bgp.passwords,
+        with_password(readable=None, problem="x" * 1000),
+        "bgp-password-unknown",
+        "warning",
+        "Secret kube-system/bgp-password",
+        "Not known: whether calico-node may read it. The reason: xxx",
+    ),
+    Case(
+        bgp.passwords,
+        all_of(with_password(), lambda lab: lab.cluster.update(bgp_passwords=None)),
+        "bgp-password-unknown",
+        "warning",
+        "Secret kube-system/bgp-password",
+        "Not known: whether it has the password, whether calico-node may read it. The reason: nobody has asked for it.",
     ),
     Case(bgp.invalid, set_settings(zone_as_numbers={"a": 0}), "bgp-peer-invalid", "blocker", "podnet_bgp_zone_as_numbers", "'0' of zone a is not in"),
     Case(
@@ -1126,6 +1233,36 @@ def test_a_source_check_that_is_off_and_a_way_that_does_not_need_it():
     assert [finding.severity for finding in routing.source_check(lab.situation)] == ["warning"]
     lab.calico["felix"] = {"awsSrcDstCheck": "Disable"}
     assert list(routing.source_check(lab.situation)) == []
+    lab.settings["aws_source_check"] = "disable"
+    assert list(routing.source_check(lab.situation)) == []
+
+
+@pytest.mark.parametrize(("mode", "written"), [("bgp", True), ("bgp_mesh", True), ("cross_subnet", True), ("vxlan", False)])
+def test_the_source_check_is_turned_off_where_packets_have_addresses_of_pods(mode, written):
+    lab = Lab(routing=mode, aws_source_check="disable")
+    on("aws")(lab)
+    ids = [finding.id for rule in routing.SOURCE_CHECK_RULES for finding in rule(lab.situation)]
+    assert ids == (["routing-aws-rights"] if written else [])
+    assert plan.plan_migration(lab.cluster, lab.nodes, lab.settings)["felix"] == ({"aws_source_check": "disable"} if written else {})
+    lab.settings["aws_source_check"] = "leave"
+    assert plan.plan_migration(lab.cluster, lab.nodes, lab.settings)["felix"] == {}
+
+
+def test_another_cloud_needs_no_source_check_of_aws():
+    lab = Lab(routing="vxlan", aws_source_check="disable")
+    on("azure")(lab)
+    assert [finding for rule in routing.SOURCE_CHECK_RULES for finding in rule(lab.situation)] == []
+
+
+def test_a_password_that_is_there_and_may_be_read_and_one_that_nobody_uses():
+    lab = Lab()
+    with_password()(lab)
+    assert list(bgp.passwords(lab.situation)) == []
+    with_password(present=False, has_key=False, readable=False)(lab)
+    assert [finding.id for finding in bgp.passwords(lab.situation)] == ["bgp-password-missing", "bgp-password-not-readable"]
+    lab.settings["routing"] = "cross_subnet"
+    assert list(bgp.passwords(lab.situation)) == []
+    assert list(bgp.passwords(moved_lab(bgp_peers=lab.settings["bgp_peers"]).situation)) == []
 
 
 def test_a_port_of_its_own_for_calicos_tunnel():

@@ -125,6 +125,39 @@ def test_connections_that_end_with_the_tunnel_are_told_before(mode, wanted, told
     assert ("switch-long-connections" in {finding["id"] for finding in plan["findings"]}) is told
 
 
+@pytest.mark.parametrize(("now", "wanted"), PAIRS)
+def test_the_source_check_of_aws_matters_where_the_tunnel_ends(now, wanted):
+    lab = calico_lab(now, wanted)
+    for node in lab.cluster["nodes"]:
+        node["provider_id"] = f"aws:///zone/{node['name']}"
+    native = now == "vxlan"
+    assert ("routing-aws-source-check" in ids(plan_of(lab), "warning")) == native
+    lab.settings["aws_source_check"] = "disable"
+    assert ("routing-aws-rights" in ids(plan_of(lab), "warning")) == native
+    assert plan_of(lab)["felix"] == ({} if wanted == "vxlan" else {"aws_source_check": "disable"})
+    assert plan_of(lab)["felix_before"] == ({} if wanted == "vxlan" else {"aws_source_check": "do_nothing"})
+    lab.node("n1")["provider_id"] = "gce://project/zone/n1"
+    assert ids(plan_of(lab)) == (["routing-not-on-aws"] if native else [])
+
+
+def test_what_felix_did_with_the_source_check_is_known_for_the_way_back():
+    lab = calico_lab("vxlan", "bgp", aws_source_check="disable")
+    lab.calico["felix"] = {"awsSrcDstCheck": "Enable"}
+    assert plan_of(lab)["felix_before"] == {"aws_source_check": "enable"}
+
+
+def test_a_switch_to_routers_needs_their_password():
+    lab = calico_lab("vxlan", "bgp")
+    for peer in lab.settings["bgp_peers"]:
+        peer["password"] = {"name": "bgp-password", "key": "router"}
+    assert "bgp-password-unknown" in ids(plan_of(lab), "warning")
+    entry = {"name": "bgp-password", "key": "router", "account": "kube-system/calico-node", "present": False, "has_key": False, "readable": False}
+    lab.cluster["bgp_passwords"] = [entry]
+    assert ids(plan_of(lab)) == ["bgp-password-missing", "bgp-password-not-readable"]
+    lab.settings["routing"] = "vxlan"
+    assert ids(plan_of(lab)) == []
+
+
 def refused_flannel(lab):
     lab.cluster["flannel"] = {"daemonset": {"namespace": "kube-flannel", "name": "kube-flannel-ds"}, "network": "10.244.0.0/16"}
 
