@@ -45,7 +45,8 @@ _PING = 84
 _VERIFY_SECONDS = 2.0
 """In which a pod has to answer, and to be answered, since packets of one that does not are lost meanwhile."""
 _LOOK_SECONDS = 1.0
-"""In which an address has to answer before a move, for it to have to afterwards; a batch of pods waits as long for one that never does."""
+"""In which an address has to answer before a move, for it to have to afterwards; a batch of pods waits as long for one that never does. And in
+which one has to answer the node that does not answer a moved pod any more, for the pod to be what is cut off."""
 
 
 class PodError(Exception):
@@ -216,14 +217,14 @@ class Replug:
 
     @staticmethod
     def _check_reach(prepared: Prepared) -> None:
-        """What the pod reached before has to answer it by its new interface.
+        """What the pod reached before has to answer it by its new interface, unless it has ended meanwhile and does not answer the node either.
 
         :raises PodError: when it does not.
         """
         if prepared.echoes is None:
             return
         answered = prepared.echoes.answered(prepared.reached, prepared.new, _VERIFY_SECONDS)
-        missing = [address for address in prepared.reached if address not in answered]
+        missing = [address for address in prepared.reached if address not in answered and _answers(address, _LOOK_SECONDS)]
         if missing:
             raise PodError(f"{prepared.record.pod.address} does not reach {', '.join(missing)} over its new interface, and did over its old one")
 
@@ -366,6 +367,6 @@ def is_there(namespace: namespaces.Namespace) -> bool:
     return namespaces.inode_of(namespace.path) == namespace.inode
 
 
-def _answers(address: str) -> bool:
-    with df_probe.Pinger(address, _VERIFY_SECONDS) as pinger:
+def _answers(address: str, seconds: float = _VERIFY_SECONDS) -> bool:
+    with df_probe.Pinger(address, seconds) as pinger:
         return pinger.answered(_PING)

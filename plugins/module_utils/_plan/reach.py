@@ -12,8 +12,8 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import zone_of
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import natural_key
+from ansible_collections.podnet.cni.plugins.module_utils._plan.zones import zones_of
 
 Facts = t.Mapping[str, t.Any]
 MOST = 3
@@ -32,15 +32,15 @@ def replug_reach(cluster: Facts, node: str, more: t.Iterable[str] | None = None)
     names = [entry["name"] for entry in nodes]
     # Each node asks for those that follow it, so that not all of them ask the same ones.
     begin = names.index(node) + 1 if node in names else 0
-    own_zone = next((zone_of(entry) for entry in nodes if entry["name"] == node), "")
+    zones = zones_of(nodes, {})
     pods = _pods(cluster)
     others = [entry for entry in nodes[begin:] + nodes[:begin] if entry["name"] != node and entry.get("ready") and _of_node(entry)]
     chosen: list[Facts] = []
     while others and len(chosen) < MOST:
-        zones = [own_zone, *map(zone_of, chosen)]
+        taken = [zones.get(node, ""), *(zones[entry["name"]] for entry in chosen)]
 
-        def order(entry: Facts, zones: list[str] = zones) -> tuple[bool, int]:
-            return entry["name"] not in pods, zones.count(zone_of(entry))
+        def order(entry: Facts, taken: list[str] = taken) -> tuple[bool, int]:
+            return entry["name"] not in pods, taken.count(zones[entry["name"]])
 
         chosen.append(min(others, key=order))
         others.remove(chosen[-1])

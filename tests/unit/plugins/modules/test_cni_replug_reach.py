@@ -80,15 +80,21 @@ def test_a_pod_that_reaches_less_than_before_is_put_back(place):  # noqa: F811
     assert told(place.replug(reach=[NODE, POD])) == {"shop/web-a": [NODE, POD]}
 
 
+def drop_after_one(far, who=""):
+    """The other node lets one echo to the pod pass, which has 84 bytes."""
+    rule = f"add rule ip t i {who} ip daddr {POD} icmp type echo-request quota over 100 bytes drop"
+    for words in ("add table ip t", "add chain ip t i { type filter hook input priority 0; }", rule):
+        subprocess.run(["ip", "netns", "exec", far, "nft", words], check=True)
+
+
+def test_what_answers_nobody_any_more_has_ended(place, far):  # noqa: F811
+    drop_after_one(far)
+    assert told(place.replug(reach=[POD, NODE], pods=["shop/web-a"])) == {"shop/web-a": [POD, NODE]}
+
+
 def test_a_pod_that_is_cut_off_after_it_was_looked_at_is_put_back(place, far):  # noqa: F811
     before = place.state
-    # The other node lets one echo pass, which has 84 bytes.
-    for words in (
-        "add table ip t",
-        "add chain ip t i { type filter hook input priority 0; }",
-        f"add rule ip t i ip saddr {ONE} ip daddr {POD} icmp type echo-request quota over 100 bytes drop",
-    ):
-        subprocess.run(["ip", "netns", "exec", far, "nft", words], check=True)
+    drop_after_one(far, f"ip saddr {ONE}")
     done = place.replug(reach=[POD, NODE], pods=["shop/web-a"])
     assert f"shop/web-a: {ONE} does not reach {POD} over its new interface, and did over its old one" in failure(done)
     assert place.state[2:] == before[2:]
