@@ -81,6 +81,13 @@ def test_the_journal_has_the_gap_of_each_pod(record: Record, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["moved", "back"])
+def test_each_pod_reached_other_nodes_and_pods_there_before_and_afterwards(record: Record, name: str) -> None:
+    numbers = record[f"after_{name}"]["reached"]
+    assert len(numbers) == len(record[f"after_{name}"]["gaps"])
+    assert min(numbers) > 1
+
+
+@pytest.mark.parametrize("name", ["moved", "back"])
 def test_no_address_was_given_twice(record: Record, name: str) -> None:
     addresses = record[f"after_{name}"]["addresses"]
     assert len(set(addresses)) == len(addresses) > 0

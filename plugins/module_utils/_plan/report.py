@@ -32,9 +32,8 @@ def _node(name: str, record: Record) -> dict[str, t.Any]:
     if record.get("replugged"):
         told = record["replugged"]
         node["replugged"] = {
-            "pods": int(told["pods"]),
-            "longest_milliseconds": float(told["longest_milliseconds"]),
-            "milliseconds": [float(gap) for gap in told.get("milliseconds") or []],
+            "milliseconds": [float(gap) for gap in told["milliseconds"]],
+            "reached": [int(number) for number in told["reached"]],
         }
     if record.get("began"):
         node["began"] = float(record["began"])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import statistics
 import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, INFO, SEVERITIES, WARNING, rank
@@ -269,10 +270,11 @@ def _replugged(nodes: t.Iterable[Record]) -> list[str]:
     found = [node["replugged"] for node in nodes if node.get("replugged")]
     if not found:
         return []
-    longest = max(entry["longest_milliseconds"] for entry in found)
-    gaps = sorted(gap for entry in found for gap in entry["milliseconds"])
-    half = f", of half of them for at most {gaps[(len(gaps) - 1) // 2]:.1f} ms" if gaps else ""
-    return [f"{count(sum(entry['pods'] for entry in found), 'pod')} moved as they ran; packets of one had no way for at most {longest:.1f} ms{half}."]
+    gaps = [gap for entry in found for gap in entry["milliseconds"]]
+    reached = min(number for entry in found for number in entry["reached"])
+    half = f"of half of them for at most {statistics.median_low(gaps):.1f} ms."
+    others = f" Each reached at least {count(reached, 'address', 'addresses')} elsewhere as before." if reached else ""
+    return [f"{count(len(gaps), 'pod')} moved as they ran; packets of one had no way for at most {max(gaps):.1f} ms, {half}{others}"]
 
 
 def report_table(report: Record, width: int = WIDTH) -> str:

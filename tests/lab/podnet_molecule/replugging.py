@@ -71,6 +71,12 @@ def gaps(api: ClusterApi) -> list[float]:
     return sorted(gap for node in nodes.values() for gap in node.get("replugged", {}).get("milliseconds", []))
 
 
+def reached(api: ClusterApi) -> list[int]:
+    """How many addresses of other nodes each pod reached before and afterwards, of the nodes that were moved last."""
+    nodes = node_records(api.get_or_none(JOURNAL))
+    return sorted(number for node in nodes.values() for number in node.get("replugged", {}).get("reached", []))
+
+
 def ipam_check(lab: Lab) -> str:
     """What Calico's own tool says of its books."""
     command: list[str | Path] = [build_programs()["calico"] / "calicoctl", "--allow-version-mismatch", "ipam", "check"]
@@ -100,7 +106,13 @@ def there_and_back(lab: Lab) -> None:
             for name, which, variables in steps:
                 given = {**variables, "podnet_kubeconfig": str(account.path(lab))}
                 record[name] = dataclasses.asdict(playbook.run(lab.inventory, given, playbook=which))
-                record[f"after_{name}"] = {**seen(lab, api), "pods_there": pods(api), "books": books(api), "gaps": gaps(api)}
+                record[f"after_{name}"] = {
+                    **seen(lab, api),
+                    "pods_there": pods(api),
+                    "books": books(api),
+                    "gaps": gaps(api),
+                    "reached": reached(api),
+                }
                 if name == "moved":
                     record["ipam_check"] = ipam_check(lab)
             told, _errors = held.communicate("end\n", timeout=30)

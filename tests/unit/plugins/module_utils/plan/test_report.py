@@ -36,16 +36,19 @@ def test_numbers_that_templates_have_made_texts_are_numbers_again():
 
 
 def test_what_moved_as_it_ran_is_told_in_numbers():
-    replugged = {"pods": "3", "longest_milliseconds": "4.25", "milliseconds": [0.5, "0.75", 4.25]}
-    other = {"pods": 1, "longest_milliseconds": 0.9, "milliseconds": [0.9]}
+    replugged = {"milliseconds": [0.5, "0.75", 4.25], "reached": ["3", 6, 6]}
+    other = {"milliseconds": [0.9], "reached": [4]}
     report = report_of({"n1": moved(replugged=replugged), "n2": moved(replugged=other), "n3": moved(replugged={})})
     assert [node.get("replugged") for node in report["nodes"]] == [
-        {"pods": 3, "longest_milliseconds": 4.25, "milliseconds": [0.5, 0.75, 4.25]},
+        {"milliseconds": [0.5, 0.75, 4.25], "reached": [3, 6, 6]},
         other,
         None,
     ]
     text = " ".join(texts.report_table(report).split())
     assert "4 pods moved as they ran; packets of one had no way for at most 4.2 ms, of half of them for at most 0.8 ms." in text
+    assert "Each reached at least 3 addresses elsewhere as before." in text
+    alone = report_of({"n1": moved(replugged={"milliseconds": [0.9], "reached": [0]})})
+    assert "Each reached" not in texts.report_table(alone)
     assert "as they ran" not in texts.report_table(report_of({"n1": moved()}))
 
 
