@@ -54,14 +54,6 @@ CONFIGURATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def unchanged(lab: Lab) -> Iterator[None]:
-    """Whatever the test tries, the lab is afterwards what it was."""
-    before = snapshot.take(lab)
-    yield
-    assert snapshot.difference(before, snapshot.take(lab)) == []
-
-
 @contextlib.contextmanager
 def configured(lab: Lab, api: ClusterApi, text: str) -> Iterator[None]:
     """Another net-conf.json, which flanneld would read when it starts the next time."""
@@ -74,8 +66,11 @@ def configured(lab: Lab, api: ClusterApi, text: str) -> Iterator[None]:
         api.request("PATCH", path, body={"data": {"net-conf.json": before}}, content_type=MERGE)
 
 
-def refused(outcome: Outcome, *says: str) -> None:
-    """It was, with all of these words, and before it changed anything."""
+def refused(lab: Lab, migrate: Callable[..., Outcome], *says: str) -> None:
+    """A run is, with all of these words, and before it changed anything."""
+    before = snapshot.take(lab)
+    outcome = migrate(podnet_confirm=True)
+    assert snapshot.difference(before, snapshot.take(lab)) == []
     assert outcome.code == 2, outcome.output
     assert [words for words in says if words not in outcome.text] == [], outcome.output
     assert "nothing was changed" in outcome.text
@@ -87,14 +82,12 @@ def refused(outcome: Outcome, *says: str) -> None:
 def test_a_flannel_that_is_another_one(name: str, lab: Lab, api: ClusterApi, migrate: Callable[..., Outcome]) -> None:
     text, says = CONFIGURATIONS[name]
     with configured(lab, api, text):
-        outcome = migrate(podnet_confirm=True)
-    refused(outcome, *says)
+        refused(lab, migrate, *says)
 
 
-def test_a_node_of_another_system_that_is_not_ready(api: ClusterApi, migrate: Callable[..., Outcome]) -> None:
+def test_a_node_of_another_system_that_is_not_ready(lab: Lab, api: ClusterApi, migrate: Callable[..., Outcome]) -> None:
     api.request("POST", "/api/v1/nodes", body=WINDOWS)
     try:
-        outcome = migrate(podnet_confirm=True)
+        refused(lab, migrate, "node-operating-system", "node-not-ready", "w1")
     finally:
         api.delete("/api/v1/nodes/w1")
-    refused(outcome, "node-operating-system", "node-not-ready", "w1")
