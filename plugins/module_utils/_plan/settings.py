@@ -59,7 +59,8 @@ class Settings:
     """AS numbers of the nodes of some zones; those of all others have C(as_number)."""
     route_reflectors: str | tuple[str, ...] = "off"
     """C(off), C(auto), or the names of nodes."""
-    """Whether to carry out what has not moved a whole cluster in the lab yet."""
+    allow_untried: bool = False
+    """Whether to carry out what has not passed in the lab yet."""
     restart_unmovable: bool = False
     """Whether pods that cannot be moved as they run may be restarted."""
     evict_emptydir: bool = False

@@ -82,7 +82,13 @@ def switch_modes(lab: Lab) -> None:
     record: Record = {}
 
     def variables(mode: str) -> dict[str, t.Any]:
-        return {**CONSENT, **TIMES, "podnet_calico_routing": mode, "podnet_kubeconfig": str(account.path(lab))}
+        return {
+            **CONSENT,
+            **TIMES,
+            "podnet_allow_untried": True,
+            "podnet_calico_routing": mode,
+            "podnet_kubeconfig": str(account.path(lab)),
+        }
 
     with lab.api() as api:
         record["before"] = seen(lab, api)

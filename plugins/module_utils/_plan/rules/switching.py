@@ -329,7 +329,22 @@ def mtu_grows(situation: Switch) -> t.Iterator[Finding]:
         )
 
 
+def untried(situation: Switch) -> t.Iterator[Finding]:
+    """A playbook whose scenario has not passed in the lab."""
+    yield Finding(
+        "setting-untried",
+        WARNING if situation.settings.allow_untried else BLOCKER,
+        "switch_routing",
+        f"To be led by {situation.settings.routing}.",
+        "It has led a cluster under load from each of three modes to the next in the lab. When Felix gives up the routes of a tunnel, it has the "
+        "kernel forget the connections of the first address of each block; those of pods that have such an address, through Services, were lost.",
+        "Leave it as it is; or carry it out where such connections may be lost, with podnet_allow_untried=true.",
+        "projectcalico/calico:felix/routetable/route_table.go",
+    )
+
+
 RULES = (
+    untried,
     not_on_calico,
     unknown_mode,
     other_data_plane,

@@ -119,6 +119,14 @@ def test_a_probe_takes_no_address_of_a_pod():
     assert plan_of(lab)["nodes"][0]["probe_address"] == "10.244.0.62"
 
 
+def test_the_playbook_is_refused_until_the_lab_has_proved_it():
+    lab = calico_lab("vxlan", "bgp")
+    lab.settings["allow_untried"] = False
+    plan = plan_of(lab)
+    assert ids(plan) == ["setting-untried"]
+    assert "switch_routing" in next(finding["subject"] for finding in plan["findings"] if finding["id"] == "setting-untried")
+
+
 @pytest.mark.parametrize(("mode", "wanted", "told"), [("vxlan", "bgp", True), ("bgp", "vxlan", False), ("vxlan", "cross_subnet", False)])
 def test_connections_that_end_with_the_tunnel_are_told_before(mode, wanted, told):
     plan = plan_of(calico_lab(mode, wanted))
