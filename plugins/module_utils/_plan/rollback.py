@@ -44,6 +44,7 @@ NOTHING_LEFT = (going_back.unknown_nodes, nodes.unknown_hosts)
 """Asked when all nodes are back and Calico stays, or is gone."""
 REMOVAL_RULES = (
     going_back.unknown_nodes,
+    going_back.routing_not_tried,
     going_back.flannel_not_ready,
     nodes.not_ready,
     nodes.missing_in_inventory,

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni.calico_resources import TUNNEL_ANNOTATION
 from ansible_collections.podnet.cni.plugins.module_utils._cni.networks import is_inside
-from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, node_state
+from ansible_collections.podnet.cni.plugins.module_utils._plan import addressing, modes, node_state
 from ansible_collections.podnet.cni.plugins.module_utils._plan.finding import BLOCKER, WARNING, Finding
 from ansible_collections.podnet.cni.plugins.module_utils._plan.rules.flannel import daemonset_name
 from ansible_collections.podnet.cni.plugins.module_utils._plan.situation import Situation
@@ -18,6 +18,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.transit import no
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject, per_node
 
 _SOURCE = "podnet.cni:roles/return_node"
+NOT_TRIED = ("bgp_mesh",)
+"""Modes that nobody has gone back from in the lab."""
 CALICO_NAME = "10-calico.conflist"
 """Name of Calico's CNI configuration once a migration is finished."""
 
@@ -80,6 +82,21 @@ def backup_differs(situation: Situation) -> t.Iterator[Finding]:
             "In ConfigMap kube-system/podnet-cni-migration, key backup.flannel.json, give the file that the init container writes the name "
             "10-flannel.conflist.",
             "flannel-io/flannel:Documentation/kube-flannel.yml",
+        )
+
+
+def routing_not_tried(situation: Situation) -> t.Iterator[Finding]:
+    """Calico routes in a mode that nobody has gone back from in the lab."""
+    there = modes.present(situation.calico, situation.network)
+    if there in NOT_TRIED:
+        yield Finding(
+            "return-routing-not-tried",
+            BLOCKER,
+            "cluster",
+            f"Calico is set up for podnet_calico_routing={there}.",
+            "The way back from this mode was not tried in the lab yet, and what is not tried is not done to a cluster in use.",
+            "Stay with Calico, or wait for a version that knows this way back. A node whose move fails still goes back to Flannel by itself.",
+            _SOURCE,
         )
 
 
@@ -233,6 +250,7 @@ RULES = (
     unknown_nodes,
     flannel_gone,
     backup_differs,
+    routing_not_tried,
     tunnel_addresses,
     no_pod_cidr,
     addresses_drifted,

@@ -291,9 +291,16 @@ def test_a_mesh_has_no_tunnel():
     lab = removed_lab()
     lab.calico["bgp_configuration"] = {"nodeToNodeMeshEnabled": True}
     made = back(lab)
-    assert not made["blocked"], made["findings"]
     assert (made["routing"]["name"], made["routing"]["backend"], made["guard_connections"]) == ("bgp_mesh", "bird", False)
     assert [node["tunnel"] for node in made["nodes"]] == [None, None, None]
+
+
+@pytest.mark.parametrize("lab", [lambda: removed_lab(), lambda: moved_lab(remove_flannel=False), lambda: Lab().install_calico()])
+def test_a_way_back_that_nobody_has_gone_in_the_lab_is_refused(lab):
+    """Also when only Calico is left to be removed."""
+    mesh = lab()
+    mesh.calico["bgp_configuration"] = {"nodeToNodeMeshEnabled": True}
+    assert "return-routing-not-tried" in ids(back(mesh), "blocker")
 
 
 @pytest.mark.parametrize(
