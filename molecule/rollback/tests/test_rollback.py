@@ -58,7 +58,10 @@ def test_the_nodes_of_a_list_went_back_alone(record: Record, lab: Lab) -> None:
     assert back == [node.name for node in lab.nodes[1:]]
     pods = record["after_some"]["pods"]
     assert all(pods[name]["flannel"] > 0 and pods[name]["calico"] == 0 for name in back)
-    assert pods[lab.nodes[0].name]["flannel"] == 0
+    other = lab.nodes[0].name
+    # The run that failed there has left pods of DaemonSets on Flannel, which the next run for that node restarts.
+    assert pods[other]["flannel"] == record["after_unanswered"]["pods"][other]["flannel"]
+    assert pods[other]["calico"] > 0
 
 
 def test_all_nodes_went_back(record: Record) -> None:
