@@ -18,7 +18,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._plan.transit import no
 from ansible_collections.podnet.cni.plugins.module_utils._plan.words import count, listed, natural, node_subject, per_node
 
 _SOURCE = "podnet.cni:roles/return_node"
-NOT_TRIED = ("bgp_mesh",)
+NOT_TRIED = ("bgp_mesh", "cross_subnet")
 """Modes that nobody has gone back from in the lab."""
 CALICO_NAME = "10-calico.conflist"
 """Name of Calico's CNI configuration once a migration is finished."""
