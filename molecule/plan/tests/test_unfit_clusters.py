@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from podnet_lab.cluster_api import ClusterApi, Object
 from podnet_lab.lab import Lab
+from podnet_lab.shell import wait_for
 from podnet_molecule import snapshot
 from podnet_molecule.playbook import Outcome
 
@@ -52,6 +54,18 @@ CONFIGURATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "no network": (json.dumps({"Backend": VXLAN}), ("flannel-configuration-missing",)),
     "network without the podCIDRs": (json.dumps({"Network": "10.99.0.0/16", "Backend": VXLAN}), ("pod-cidr-outside", "10.99.0.0/16")),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def still(lab: Lab) -> None:
+    """Pods of tests before take a while to end."""
+
+    def nothing_changes() -> bool:
+        before = snapshot.take(lab)
+        time.sleep(3)
+        return snapshot.difference(before, snapshot.take(lab)) == []
+
+    wait_for("nothing to change on the nodes any more", 90, nothing_changes)
 
 
 @contextlib.contextmanager
