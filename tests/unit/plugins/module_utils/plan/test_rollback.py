@@ -242,7 +242,7 @@ def tunnelled(lab, mode="vxlan", **tunnels):
 
 
 @pytest.mark.parametrize("mode", sorted(VXLAN_MODES))
-@pytest.mark.parametrize("lab", [lambda: moved_lab(remove_flannel=False), lambda: removed_lab()])
+@pytest.mark.parametrize("lab", [lambda: moved_lab(remove_flannel=False), removed_lab])
 def test_the_address_of_a_tunnel_is_kept_from_flannel(mode, lab):
     made = back(tunnelled(lab(), mode))
     assert ids(made, "blocker") == ({"return-routing-not-tried"} if mode == "cross_subnet" else set())
@@ -295,7 +295,7 @@ def test_a_mesh_has_no_tunnel():
     assert [node["tunnel"] for node in made["nodes"]] == [None, None, None]
 
 
-@pytest.mark.parametrize("lab", [lambda: removed_lab(), lambda: moved_lab(remove_flannel=False), lambda: Lab().install_calico()])
+@pytest.mark.parametrize("lab", [removed_lab, lambda: moved_lab(remove_flannel=False), lambda: Lab().install_calico()])
 def test_a_way_back_that_nobody_has_gone_in_the_lab_is_refused(lab):
     """Also when only Calico is left to be removed."""
     mesh = lab()
