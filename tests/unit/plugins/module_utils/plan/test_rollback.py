@@ -306,8 +306,8 @@ def test_a_way_back_that_nobody_has_gone_in_the_lab_is_refused(lab):
 @pytest.mark.parametrize(
     ("lab", "settings", "guarded"),
     [
-        (lambda: moved_lab(), {}, False),
-        (lambda: moved_lab(), {"pod_move": "replug"}, True),
+        (moved_lab, {}, False),
+        (moved_lab, {"pod_move": "replug"}, True),
         (lambda: Lab().install_calico(), {"pod_move": "replug"}, False),
         (lambda: tunnelled(Lab().install_calico()), {}, True),
         (lambda: tunnelled(Lab().install_calico()), {"keep_calico": True}, False),
