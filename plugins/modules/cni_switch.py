@@ -203,12 +203,13 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.podnet.cni.plugins.module_utils._cni import calico_fabric, config_files, host_local, switch
+from ansible_collections.podnet.cni.plugins.module_utils._cni import config_files, host_local, switch
 from ansible_collections.podnet.cni.plugins.module_utils._host import (
     attachments,
     bridge,
     cni_state,
     commands,
+    felix_leftovers,
     files,
     guard_routes,
     iproute,
@@ -563,7 +564,7 @@ class Switch:
         """Let Flannel have the address of a tunnel that is gone."""
         folder = self.lease_folder()
         kept = leases.reserved(folder, host_local.TUNNEL)
-        if kept and not any(link["ifname"] == calico_fabric.TUNNEL for link in iproute.read_links()):
+        if kept and not felix_leftovers.has_tunnel():
             self.change(f"let Flannel have {', '.join(kept)} of Calico's tunnel", lambda: leases.release(folder, kept))
 
     def release_gone_pods(self, cni: str, interfaces: t.Collection[str]) -> None:

@@ -79,6 +79,12 @@ REPLUGGING = "while pods are moved as they run"
 OF_MODULE = "SIGKILL for the module on the node and for ansible-playbook with all of its processes"
 
 
+def controller_killed(**rest: t.Any) -> Fault:
+    """The controller is killed while it carries a playbook out."""
+    usual = {"title": "Controller killed", "how": "SIGKILL for ansible-playbook and all of its processes.", "go_on": AGAIN}
+    return Fault(inject=actions.kill_controller, code=-9, **{**usual, **rest})
+
+
 def replug_killed(stage: str, **rest: t.Any) -> Fault:
     """cni_replug and the controller are killed while a pod is at this stage."""
     return Fault(
@@ -111,65 +117,44 @@ FAULTS: tuple[Fault, ...] = (
         variables={"podnet_wait_timeout": 40},
         start="fresh",
     ),
-    Fault(
+    controller_killed(
         id="killed-installing",
-        title="Controller killed",
         point="while Calico is installed",
         when=Scene.calico_starting,
-        inject=actions.kill_controller,
-        how="SIGKILL for ansible-playbook and all of its processes.",
         expected="Nothing has moved; the next run takes the lock over at once.",
-        go_on=AGAIN,
-        code=-9,
         start="fresh",
     ),
-    Fault(
+    controller_killed(
         id="killed-switched",
-        title="Controller killed",
         point=SWITCHED,
         when=Scene.switched,
-        inject=actions.kill_controller,
-        how="SIGKILL for ansible-playbook and all of its processes.",
         expected="The node's timer waits; the next run takes the lock over at once and finishes the node.",
-        go_on=AGAIN,
-        code=-9,
     ),
-    Fault(
+    controller_killed(
         id="killed-returning",
-        title="Controller killed",
         point="while a node goes back to Flannel",
         when=Scene.back_on_flannel,
-        inject=actions.kill_controller,
         how="SIGKILL for ansible-playbook while rollback_to_flannel has switched the node.",
         expected="The next run finishes the node.",
-        go_on=AGAIN,
-        code=-9,
         playbook=playbook.ROLLBACK,
         start="calico",
         variables=RETURN,
     ),
-    Fault(
+    controller_killed(
         id="killed-switched-back",
         title="Controller killed, then the way back",
         point=SWITCHED,
         when=Scene.switched,
-        inject=actions.kill_controller,
-        how="SIGKILL for ansible-playbook and all of its processes.",
         expected="rollback_to_flannel takes the lock over at once, brings this node and all others back, and removes Calico.",
         go_on="Run rollback_to_flannel, or the same playbook again.",
-        code=-9,
         goes_back=True,
     ),
-    Fault(
+    controller_killed(
         id="killed-removing-calico",
-        title="Controller killed",
         point="while Calico is removed on the way back",
         when=Scene.calico_gone,
-        inject=actions.kill_controller,
         how="SIGKILL for ansible-playbook once calico-node's DaemonSet is gone, after rollback_to_flannel has brought all nodes back.",
         expected="The next run removes the rest.",
-        go_on=AGAIN,
-        code=-9,
         playbook=playbook.ROLLBACK,
         goes_back=True,
     ),
@@ -252,16 +237,12 @@ FAULTS: tuple[Fault, ...] = (
         variables={"podnet_settle_seconds": 120},
         always=REPLUG,
     ),
-    Fault(
+    controller_killed(
         id="killed-removing",
-        title="Controller killed",
         point="while Flannel is removed",
         when=Scene.flannel_gone,
-        inject=actions.kill_controller,
         how="SIGKILL for ansible-playbook once Flannel's DaemonSet is gone.",
         expected="The next run removes the rest.",
-        go_on=AGAIN,
-        code=-9,
         start="calico",
         removes=True,
     ),
